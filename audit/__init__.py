@@ -1,0 +1,1 @@
+"""Tells whether a paper's differential-privacy claim on synthetic text holds."""

@@ -1,0 +1,48 @@
+"""The subject: what a check may look at. The only way to data and to authors' code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from audit.records import Records
+from audit.types import ClaimResult, DatasetUse, Manifest, Mechanism, PaperCard
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A paper's card with the data, corpora and code that came with it, and the ladders computed from them.
+
+    `data` and `corpora` are keyed by the card's dataset and corpus names.
+    """
+
+    card: PaperCard
+    manifests: Mapping[str, Manifest] = field(default_factory=dict)
+    data: Mapping[str, Records] = field(default_factory=dict)
+    corpora: Mapping[str, Records] = field(default_factory=dict)
+    code: Path | None = None
+    claims: tuple[ClaimResult, ...] = ()
+
+    def has(self, need: str) -> bool:
+        """Is what a check needs there? `need` is one of claims, data, corpus, code."""
+        return {
+            "claims": bool(self.card.claim),
+            "data": bool(self.data),
+            "corpus": bool(self.corpora),
+            "code": self.code is not None,
+        }[need]
+
+    def mechanism(self, ident: str) -> Mechanism:
+        return next(m for m in self.card.mechanism if m.id == ident)
+
+    def dataset(self, name: str) -> DatasetUse:
+        return next(d for d in self.card.dataset if d.name == name)
+
+    def claims_of(self, mechanism: str | None = None, dataset: str | None = None) -> tuple[str, ...]:
+        """Ids of the claims made with this mechanism and on this dataset."""
+        return tuple(
+            c.id
+            for c in self.claims
+            if mechanism in (None, c.mechanism) and dataset in (None, c.dataset)
+        )

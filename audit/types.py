@@ -1,0 +1,579 @@
+"""The nouns: card, manifest, subject data, finding, skip, evidence, rung, ladder, result.
+
+Everything is a frozen pydantic model that forbids unknown keys; the JSON Schemas of card, manifest and
+result are generated from here. Infinite epsilons are legal and written as the string "inf".
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from enum import StrEnum
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+    computed_field,
+    model_validator,
+)
+
+RESULT_VERSION = 1
+CARD_VERSION = 1
+MANIFEST_VERSION = 1
+
+
+class Model(BaseModel):
+    """A frozen value that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+# ---------------------------------------------------------------- numbers and strings
+
+
+def _parse_inf(value: Any) -> Any:
+    return math.inf if value == "inf" else value
+
+
+def _refuse_nan(value: float) -> float:
+    if math.isnan(value):
+        raise ValueError("must not be NaN")
+    return value
+
+
+def _write_inf(value: float) -> float | str:
+    return "inf" if math.isinf(value) else value
+
+
+Epsilon = Annotated[
+    float,
+    Field(ge=0),
+    BeforeValidator(_parse_inf),
+    AfterValidator(_refuse_nan),
+    PlainSerializer(_write_inf),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"const": "inf"}]}),
+]
+Delta = Annotated[float, Field(gt=0, lt=1)]
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=600)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
+
+
+def round_outward(value: float, *, up: bool, digits: int = 4) -> float:
+    """`value` rounded to `digits` significant digits, up or down, so that a bracket only widens."""
+    if value == 0 or math.isinf(value):
+        return value
+    rounding = ROUND_CEILING if up else ROUND_FLOOR
+    return float(Context(prec=digits, rounding=rounding).create_decimal(Decimal(repr(value))))
+
+
+# ---------------------------------------------------------------- enumerations
+
+
+class Severity(StrEnum):
+    """What follows for the claim if the finding is right."""
+
+    HIGH = "high"  # it does not hold as worded
+    MEDIUM = "medium"  # it holds only under something unsaid
+    LOW = "low"  # it stands but is hard to repeat
+    INFO = "info"  # worth knowing
+
+
+class Basis(StrEnum):
+    """How a finding is known."""
+
+    SILENCE = "silence"
+    PATTERN = "pattern"
+    READ = "read"
+    COMPUTED = "computed"
+    OBSERVED = "observed"
+
+
+class Confidence(StrEnum):
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+CONFIDENCE = {
+    Basis.SILENCE: Confidence.LOW,
+    Basis.PATTERN: Confidence.LOW,
+    Basis.READ: Confidence.MEDIUM,
+    Basis.COMPUTED: Confidence.HIGH,
+    Basis.OBSERVED: Confidence.HIGH,
+}
+
+
+class Status(StrEnum):
+    CLEAN = "clean"
+    FOUND = "found"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+class Known(StrEnum):
+    """Where a fact on a card comes from. Nothing may rest on SECONDARY or UNCONFIRMED alone."""
+
+    PAPER = "paper"  # read in the paper's own text
+    CODE = "code"  # read in the released code at the named commit
+    EXECUTED = "executed"  # the released code, or a function of it, was run and watched
+    DERIVED = "derived"  # arithmetic from the above, stated in `where`
+    SECONDARY = "secondary"  # somebody else's account of it
+    UNCONFIRMED = "unconfirmed"
+
+
+class NeighboringRelation(StrEnum):
+    ADD_OR_REMOVE_ONE = "add-or-remove-one"
+    REPLACE_ONE = "replace-one"
+    REPLACE_SPECIAL = "replace-special"
+
+
+class Sampler(StrEnum):
+    """How records reach a batch."""
+
+    POISSON = "poisson"
+    FIXED_SIZE = "fixed-size"
+    SHUFFLE_EACH_EPOCH = "shuffle-each-epoch"
+    SHUFFLE_ONCE = "shuffle-once"
+    DETERMINISTIC = "deterministic"
+
+
+class DeltaRule(StrEnum):
+    """δ as a function of N, the number of training records."""
+
+    ONE_OVER_N = "1/N"
+    ONE_OVER_10N = "1/(10N)"
+    ONE_OVER_N_LN_N = "1/(N ln N)"
+
+
+# ---------------------------------------------------------------- facts on a card
+
+T = TypeVar("T")
+
+
+class Fact(Model, Generic[T]):
+    """A value with where it stands and how it is known.
+
+    `value = None` means that the source named in `where` was read whole and does not state it; a fact
+    that is left out of the card altogether is "not stated in the sources read".
+    """
+
+    value: T | None
+    where: Line
+    known: Known
+    note: Line | None = None
+
+    @property
+    def usable(self) -> bool:
+        """May a finding rest on this fact alone?"""
+        return self.value is not None and self.known not in (Known.SECONDARY, Known.UNCONFIRMED)
+
+    @property
+    def absent(self) -> bool:
+        """Was the source read whole and found silent?"""
+        return self.value is None and self.known in (Known.PAPER, Known.CODE)
+
+
+class Source(Model):
+    """A text or a repository that the card's facts come from."""
+
+    id: Slug
+    kind: Literal["paper", "code", "secondary", "data"]
+    citation: Line
+    url: Line | None = None
+    commit: Line | None = None
+    read: Line  # what of it was read: "full text", "abstract", "file by file"
+
+
+class Observation(Model):
+    """Something read, computed or seen in released code at a commit. Never about a person."""
+
+    id: Slug
+    kind: Slug  # the ident of the check it bears on, or "note"
+    mechanisms: tuple[Slug, ...] = ()
+    where: Line  # file:line
+    commit: Line
+    basis: Basis
+    what: Text
+    figures: tuple[Line, ...] = ()
+
+
+class DatasetUse(Model):
+    """A dataset as this paper uses it."""
+
+    name: Slug
+    manifest: Slug
+    records: Fact[int] | None = None  # training records that the paper's accounting uses as N
+    records_per_person_bounded: Fact[bool] | None = None  # is each person limited to one record?
+    several_records_per_person: Fact[bool] | None = None  # can a person hold several?
+    deduplicated: Fact[bool] | None = None
+    validation_inside_train: Fact[bool] | None = None
+    class_balance: Fact[Literal["minimum-class-count", "fixed-n", "none"]] | None = None
+    classes: Fact[int] | None = None
+    labels_in_data: Fact[tuple[str, ...]] | None = None  # label name at index 0, 1, …
+    labels_in_generation: Fact[tuple[str, ...]] | None = None  # the class each index is prompted as
+
+
+class CorpusUse(Model):
+    """A pretraining corpus or public warm start and whether overlap with the private data was looked for."""
+
+    name: Slug
+    manifest: Slug
+    mechanisms: tuple[Slug, ...] = ()
+    overlap_checked: Fact[bool] | None = None
+
+
+class StepRule(Model):
+    """Steps from a nominal number: whole epochs of a loader whose length counts logical or physical batches."""
+
+    nominal_steps: int = Field(ge=1)
+    counted_in: Literal["logical", "physical"]
+
+
+class LearningRate(Model):
+    """Linear warm-up times linear decay, as `base * min(1, step / warmup_steps)`, and the step it is called with."""
+
+    base: float = Field(gt=0)
+    warmup_steps: int = Field(ge=0)
+    step_argument: Literal["step", "constant"]
+    constant_step: int | None = None
+
+
+class Mechanism(Model):
+    """How one model was trained: what the accountant was told, and what the code does."""
+
+    id: Slug
+    model: Line
+    kind: Literal["dp-sgd", "gaussian-votes"] = "dp-sgd"
+    accountant: Fact[Literal["pld", "rdp", "prv", "gdp", "rdp-old", "moments"]] | None = None
+    neighboring_relation: Fact[NeighboringRelation] | None = None
+    sampler_accounted: Fact[Sampler] | None = None
+    sampler_coded: Fact[Sampler] | None = None
+    batch_size: Fact[int] | None = None  # logical
+    physical_batch_size: Fact[int] | None = None
+    epochs: Fact[int] | None = None
+    steps: Fact[int] | None = None  # when the source gives steps outright
+    steps_accounted: Fact[StepRule] | None = None
+    steps_run: Fact[StepRule] | None = None
+    steps_in_training_script: Fact[int] | None = None
+    steps_of_released_checkpoint: Fact[int] | None = None
+    clip_norm: Fact[float] | None = None
+    noise_multiplier: Fact[float] | None = None
+    noise_seed: Fact[int] | None = None  # a seed published with the code that also drives noise and sampling
+    secure_noise: Fact[bool] | None = None
+    timestep_sampler: Fact[Literal["uniform", "loss-aware"]] | None = None
+    noise_schedule: Fact[Literal["fixed", "adaptive-private"]] | None = None
+    position_gradient: Fact[Literal["per-record", "batch-shared"]] | None = None
+    loss_reduction: Fact[Literal["per-record", "batch-token-mean"]] | None = None
+    empty_batch: Fact[Literal["noise", "skip", "crash"]] | None = None
+    learning_rate: Fact[LearningRate] | None = None
+    dependency_patched: Fact[Line] | None = None
+    code_missing: Fact[Line] | None = None
+    raw_statistics_released: Fact[Line] | None = None
+    raw_statistics_written: Fact[Line] | None = None
+    conditioning: Fact[Line] | None = None
+    label_distribution: Fact[Literal["uniform", "exact", "noised"]] | None = None
+    selection: Fact[Line] | None = None  # checkpoint or hyper-parameter choice on private data
+    selection_accounted: Fact[bool] | None = None
+
+
+class Claim(Model):
+    """What is claimed. One entry stands for every dataset × ε named in it."""
+
+    id: Slug
+    mechanism: Slug
+    datasets: tuple[Slug, ...] = Field(min_length=1)
+    epsilons: Fact[tuple[float, ...]]
+    delta: Fact[Annotated[float, Field(gt=0, lt=1)] | DeltaRule] | None = None
+    privacy_unit: Fact[Line] | None = None
+    unit_is_person: Fact[bool] | None = None
+    wording: Line  # "the paper claims", "the released scripts target"
+
+
+class Evaluation(Model):
+    """How utility was measured, as far as it bears on the claim."""
+
+    id: Slug
+    metric: Line
+    comparable: Fact[bool] | None = None
+    why: Line | None = None
+
+
+class ReportedResult(Model):
+    """A figure the paper reports."""
+
+    what: Line
+    value: Line
+    where: Line
+    known: Known
+
+
+class Correction(Model):
+    date: Line
+    what: Line
+
+
+class PaperCard(Model):
+    """What a paper and its released code say, each fact with its source."""
+
+    version: Literal[1]
+    id: Slug
+    title: Line
+    citation: Line
+    arxiv: Line | None = None
+    about: Text
+    caveat: Text  # e.g. released code may differ from the code that ran
+    sources: tuple[Source, ...] = Field(min_length=1)
+    dataset: tuple[DatasetUse, ...] = ()
+    corpus: tuple[CorpusUse, ...] = ()
+    mechanism: tuple[Mechanism, ...] = ()
+    claim: tuple[Claim, ...] = ()
+    evaluation: tuple[Evaluation, ...] = ()
+    observation: tuple[Observation, ...] = ()
+    reported: tuple[ReportedResult, ...] = ()
+    not_in_sources: tuple[Line, ...] = ()
+    response: Text | None = None
+    corrections: tuple[Correction, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_resolve(self) -> PaperCard:
+        datasets = {d.name for d in self.dataset}
+        mechanisms = {m.id for m in self.mechanism}
+        for claim in self.claim:
+            if claim.mechanism not in mechanisms:
+                raise ValueError(f"claim {claim.id!r}: no [[mechanism]] has id {claim.mechanism!r}")
+            for name in claim.datasets:
+                if name not in datasets:
+                    raise ValueError(f"claim {claim.id!r}: no [[dataset]] has name {name!r}")
+        return self
+
+
+class Manifest(Model):
+    """What a dataset or corpus is, where it comes from and who is in it."""
+
+    version: Literal[1]
+    id: Slug
+    name: Line
+    kind: Literal["private", "pretraining", "public"]
+    source: Line
+    revision: Line | None = None
+    licence: Line | None = None
+    how_to_get: Line
+    obtainable: bool
+    sha256: dict[str, Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]] = Field(default_factory=dict)
+    text_column: Line | None = None
+    unit_column: Line | None = None
+    unit_note: Line  # who the unit column names, or why there is none
+    label_column: Line | None = None
+    splits: dict[str, int] = Field(default_factory=dict)  # published records per split
+    records: int | None = None
+    persons: int | None = None
+    facts: tuple[Fact[Line], ...] = ()  # further published counts, each with its source
+
+
+# ---------------------------------------------------------------- what checks answer
+
+
+class Evidence(Model):
+    source: Line  # "card", "data", "accounting", "code", "probe", "paper"
+    where: Line  # table, section, file:line at a commit, formula
+    what: Text
+
+
+class Finding(Model):
+    """Something that follows for a claim, resting on evidence that a stranger can check."""
+
+    severity: Severity
+    basis: Basis
+    summary: Text
+    evidence: tuple[Evidence, ...] = Field(min_length=1)
+    remedy: Text
+    claims: tuple[str, ...] = ()  # ids of the claims it bears on; empty: all
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def confidence(self) -> Confidence:
+        return CONFIDENCE[self.basis]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_derived(cls, data: Any) -> Any:
+        return {k: v for k, v in data.items() if k != "confidence"} if isinstance(data, dict) else data
+
+
+class Skip(Model):
+    """Why a check cannot judge, and what would let it."""
+
+    reason: Text
+    needs: Text
+    claims: tuple[str, ...] = ()
+
+
+class Outcome(Model):
+    """What one check answered. The status is derived, never set."""
+
+    check: Slug
+    question: Line
+    findings: tuple[Finding, ...] = ()
+    skips: tuple[Skip, ...] = ()
+    error: Line | None = None  # exception type and module:line, never its message
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def status(self) -> Status:
+        if self.error:
+            return Status.FAILED
+        if self.findings:
+            return Status.FOUND
+        return Status.SKIPPED if self.skips else Status.CLEAN
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_derived(cls, data: Any) -> Any:
+        return {k: v for k, v in data.items() if k != "status"} if isinstance(data, dict) else data
+
+
+# ---------------------------------------------------------------- the ladder
+
+
+class Rung(Model):
+    """One step of the ladder: an ε bracket with everything it means, or why there is none."""
+
+    id: Slug
+    label: Line
+    epsilon_lower: Epsilon | None = None
+    epsilon_upper: Epsilon | None = None
+    delta: Delta | None = None
+    privacy_unit: Line
+    neighboring_relation: NeighboringRelation
+    method: Line
+    assumption: Text
+    group_size: int | None = None
+    unavailable: Line | None = None  # why it could not be computed
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Rung:
+        if self.unavailable is not None:
+            if self.epsilon_lower is not None or self.epsilon_upper is not None:
+                raise ValueError("an unavailable rung carries no epsilon")
+            return self
+        if self.epsilon_lower is None or self.epsilon_upper is None:
+            raise ValueError("a rung needs both ends of its bracket, or says why it is unavailable")
+        if self.epsilon_lower > self.epsilon_upper:
+            raise ValueError("epsilon_lower exceeds epsilon_upper")
+        if self.delta is None:
+            raise ValueError("no epsilon without its delta")
+        return self
+
+
+class CurvePoint(Model):
+    """ε for a person who holds `group_size` records."""
+
+    group_size: int = Field(ge=1)
+    epsilon_lower: Epsilon
+    epsilon_upper: Epsilon
+
+
+class ClaimResult(Model):
+    """One claim (mechanism × dataset × ε) with its ladder."""
+
+    id: str
+    label: Line
+    wording: Line
+    mechanism: Slug
+    dataset: Slug
+    epsilon: Epsilon
+    delta: Delta | None
+    privacy_unit: Line | None
+    records: int | None = None
+    noise_multiplier: float | None = None
+    noise_multiplier_derived: bool = False
+    verdict: Text
+    verdict_level: Literal["holds", "weaker", "broken", "unknown"]
+    ladder: tuple[Rung, ...]
+    curve: tuple[CurvePoint, ...] = ()
+
+
+class UnitCounts(Model):
+    """Records per privacy unit, measured in a file. Percentiles are linear over units, unrounded."""
+
+    records: int
+    units: int
+    max: int
+    mean: float
+    p50: float
+    p90: float
+    p99: float
+    p999: float
+    share_single: float
+    share_top1: float
+    missing: int  # records without an id, in none of the figures above
+    histogram: dict[int, int]  # records per unit -> units
+
+
+class DataIdentity(Model):
+    """Is the file the named dataset?"""
+
+    verdict: Literal["named dataset", "sample", "unknown"]
+    why: Line
+    sha256: str
+    records: int
+    published_records: int | None
+
+
+class DataResult(Model):
+    """What was measured in one `--data` or `--corpus` file. No text, no id."""
+
+    name: Slug
+    role: Literal["private", "corpus"]
+    format: Line
+    identity: DataIdentity
+    text_column: Line | None
+    unit_column: Line | None
+    counts: UnitCounts | None = None
+
+
+class PaperInfo(Model):
+    """The part of the card that the report shows."""
+
+    id: Slug
+    title: Line
+    citation: Line
+    arxiv: Line | None
+    about: Text
+    caveat: Text
+    sources: tuple[Source, ...]
+    observations: tuple[Observation, ...]
+    reported: tuple[ReportedResult, ...]
+    not_in_sources: tuple[Line, ...]
+    response: Text | None
+    corrections: tuple[Correction, ...]
+
+
+class Provenance(Model):
+    """Everything that may differ between two runs on the same input."""
+
+    command: Line
+    versions: dict[str, str]
+    commit: Line | None
+    started: Line
+    seconds: float
+    inputs: dict[str, str]  # name -> sha256
+
+
+class AuditResult(Model):
+    """The record of one audit; reports read its JSON and nothing else."""
+
+    version: Literal[1] = 1
+    paper: PaperInfo
+    claims: tuple[ClaimResult, ...]
+    data: tuple[DataResult, ...]
+    outcomes: tuple[Outcome, ...]
+    provenance: Provenance

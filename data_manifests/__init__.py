@@ -1,0 +1,1 @@
+"""Data manifests: one TOML file per dataset or corpus."""
