@@ -1,0 +1,1 @@
+"""Text diffusion models and their private training, each readable alone. Never imports `audit`."""
