@@ -256,6 +256,7 @@ class Mechanism(Model):
     neighboring_relation: Fact[NeighboringRelation] | None = None
     sampler_accounted: Fact[Sampler] | None = None
     sampler_coded: Fact[Sampler] | None = None
+    sampling_rate: Fact[Literal["B/N", "1/ceil(N/B)"]] | None = None  # how q is made; B/N where not stated
     batch_size: Fact[int] | None = None  # logical
     physical_batch_size: Fact[int] | None = None
     epochs: Fact[int] | None = None
