@@ -27,7 +27,7 @@ def delta_of(delta: float | DeltaRule, records: int) -> float:
 
 
 def sampling_probability(mechanism: Mechanism, records: int) -> float | None:
-    """A record's chance per step, as the accountant was told: B/N, or 1/⌈N/B⌉ where the loader's length is used."""
+    """A record's chance per step, as accounted: B/N, or 1/⌈N/B⌉ where the loader's length is used."""
     batch = value(mechanism.batch_size)
     if batch is None:
         return None

@@ -63,6 +63,7 @@ Epsilon = Annotated[
 Delta = Annotated[float, Field(gt=0, lt=1)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=600)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
 
 
@@ -231,14 +232,14 @@ class CorpusUse(Model):
 
 
 class StepRule(Model):
-    """Steps from a nominal number: whole epochs of a loader whose length counts logical or physical batches."""
+    """Whole epochs up to a nominal number of steps; the loader's length counts logical or physical batches."""
 
     nominal_steps: int = Field(ge=1)
     counted_in: Literal["logical", "physical"]
 
 
 class LearningRate(Model):
-    """Linear warm-up times linear decay, as `base * min(1, step / warmup_steps)`, and the step it is called with."""
+    """Linear warm-up, `base * min(1, step / warmup_steps)`, and the step it is called with."""
 
     base: float = Field(gt=0)
     warmup_steps: int = Field(ge=0)
@@ -368,7 +369,7 @@ class Manifest(Model):
     licence: Line | None = None
     how_to_get: Line
     obtainable: bool
-    sha256: dict[str, Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]] = Field(default_factory=dict)
+    sha256: dict[str, Sha256] = Field(default_factory=dict)  # file name -> digest
     text_column: Line | None = None
     unit_column: Line | None = None
     unit_note: Line  # who the unit column names, or why there is none

@@ -1,0 +1,45 @@
+"""AuditResult to and from result.json: the one place that knows the format."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from audit.files import write_atomically
+from audit.types import RESULT_VERSION, AuditResult
+
+
+class ResultError(ValueError):
+    """A result.json that cannot be read; one line: file, place, what was expected, what to do."""
+
+
+def to_json(result: AuditResult) -> str:
+    """The result as text: sorted keys, two-space indent, ∞ as "inf", a final newline. Same result, same bytes."""
+    body = result.model_dump(mode="json")
+    return json.dumps(body, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write(result: AuditResult, path: Path) -> None:
+    write_atomically(path, to_json(result))
+
+
+def read(path: Path) -> AuditResult:
+    """The result stored in `path`.
+
+    Raises:
+        ResultError: not JSON, another version of the format, or not a result at all.
+    """
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{path}: expected a result.json written by `audit run`: {error}") from None
+    if not isinstance(body, dict) or body.get("version") != RESULT_VERSION:
+        raise ResultError(f"{path}: expected version {RESULT_VERSION} of the result format; run the audit again")
+    try:
+        return AuditResult.model_validate(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ResultError(f"{path}: {place}: {first['msg']}; run the audit again") from None

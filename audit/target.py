@@ -1,0 +1,79 @@
+"""What `audit run TARGET` names: a built-in card, or a folder that holds a card and what belongs to it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from audit.cards import built_in_cards, built_in_manifests, load_card, load_manifest
+from audit.types import Manifest, PaperCard
+
+PREFIX = "prior-work/"
+
+
+class TargetError(ValueError):
+    """A target that names nothing; one line with what to do."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A card with its manifests, and the data, corpora and code that lie beside it."""
+
+    card: PaperCard
+    manifests: Mapping[str, Manifest]
+    data: Mapping[str, str] = field(default_factory=dict)
+    corpora: Mapping[str, str] = field(default_factory=dict)
+    code: Path | None = None
+
+
+def resolve(target: str | Path) -> Target:
+    """The card and companions that `target` names.
+
+    A folder with a card.toml wins over a built-in card of the same name; it may hold `manifests/*.toml`,
+    `data/<dataset>.<ending>`, `corpora/<corpus>.<ending>` and `code/`.
+
+    Raises:
+        TargetError: neither a folder with a card.toml nor a built-in paper.
+        CardError: the card or a manifest does not hold what it should.
+    """
+    folder = Path(target)
+    if (folder / "card.toml").is_file():
+        return _from_folder(folder)
+    name = str(target).rstrip("/")
+    papers = built_in_cards()
+    ident = name.removeprefix(PREFIX)
+    if ident in papers and (name.startswith(PREFIX) or not folder.exists()):
+        return _built_in(papers[ident])
+    if folder.is_dir():
+        raise TargetError(f"{target}: expected a card.toml in this folder; `audit init` will write one")
+    raise TargetError(_unknown(name, ident, sorted(papers)))
+
+
+def _unknown(name: str, ident: str, papers: list[str]) -> str:
+    close = difflib.get_close_matches(ident, papers, n=1, cutoff=0.5)
+    hint = f"did you mean {PREFIX}{close[0]}? " if close else ""
+    return f"{name}: no such paper or folder; {hint}`audit list papers` names those built in"
+
+
+def _built_in(path: Path) -> Target:
+    return Target(load_card(path), {i: load_manifest(p) for i, p in built_in_manifests().items()})
+
+
+def _from_folder(folder: Path) -> Target:
+    manifests = {i: load_manifest(p) for i, p in built_in_manifests().items()}
+    own = [load_manifest(path) for path in sorted((folder / "manifests").glob("*.toml"))]
+    code = folder / "code"
+    return Target(
+        load_card(folder / "card.toml"),
+        manifests | {manifest.id: manifest for manifest in own},
+        _named_files(folder / "data"),
+        _named_files(folder / "corpora"),
+        code if code.is_dir() else None,
+    )
+
+
+def _named_files(folder: Path) -> dict[str, str]:
+    paths = sorted(path for path in folder.glob("*") if not path.name.startswith("."))
+    return {path.name.split(".")[0]: str(path) for path in paths}
