@@ -1,0 +1,1 @@
+"""Mechanisms priced in epsilon: events in, brackets out. Computes; never judges, never prints."""
