@@ -41,14 +41,20 @@ def published_fields(json_dict: Mapping[str, Any], names: Mapping[str, str]) -> 
         value: Any = json_dict
         for key in path.split("."):
             if not isinstance(value, Mapping) or key not in value:
-                raise CheckpointError(f"{CONFIG}: {path} is missing; expected the settings the model was built with")
+                raise CheckpointError(f"{CONFIG}: {path} is missing; expected the model's settings")
             value = value[key]
         found[ours] = value
     return found
 
 
+def published_variance(settings: Mapping[str, Any]) -> str:
+    """fixed_small where the authors' sigma_small is true (or a tuple, in GENIE's fork), else fixed_large."""
+    small = settings.get("diffusion", {}).get("sigma_small")
+    return "fixed_small" if small is True or isinstance(small, list) else "fixed_large"
+
+
 def load_strict(model: M, state_dict: Mapping[str, Tensor]) -> M:
-    """Load the authors' weights into model, in eval mode. CheckpointError on a key, shape or tie that does not fit."""
+    """The authors' weights in model, in eval mode. CheckpointError: a key, shape or tie does not fit."""
     check_keys(model, state_dict)
     check_ties(model, state_dict)
     model.load_state_dict({key: state_dict[key] for key in model.state_dict()})
@@ -86,7 +92,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # torch raises many kinds for a bad archive; none may leave half a model
         kind = type(error).__name__
-        raise CheckpointError(f"{path}: not a readable checkpoint of tensors ({kind}); truncated or wrong file?") from None
+        raise CheckpointError(f"{path}: truncated, or not a checkpoint of tensors only ({kind})") from None
     if isinstance(content, Mapping) and isinstance(content.get("model_dict"), Mapping):
         content = content["model_dict"]
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
@@ -155,7 +161,8 @@ def load(folder: Path) -> nn.Module:
         raise CheckpointError(f"{folder}: expected {CONFIG} and {WEIGHTS} ({type(error).__name__})") from None
     module = model_module(name)
     model: nn.Module = module.Model(read_config(folder / CONFIG, name))
-    weights |= {other: weights[first] for first, *others in model.TIES if first in weights for other in others}
+    ties = [(first, other) for first, *others in model.TIES for other in others]
+    weights |= {other: weights[first] for first, other in ties if first in weights}
     return load_strict(model, weights)
 
 

@@ -191,7 +191,7 @@ def ddim_step(
 ) -> Tensor:
     """One DDIM step (arXiv 2010.02502, eq. 12) to abar_{t-1}, or to abar of the timestep `previous` (-1: 1).
 
-    Stepping several timesteps at a time to abar_{t-1} is DiffuSeq's quirk; the clean choice passes `previous`.
+    Stepping several timesteps at a time to abar_{t-1} is a quirk; the clean choice passes `previous`.
     """
     noise = predicted_noise(process, x_0, x_t, t)
     abar = coefficient(process, "alpha_bar", t, x_t)
@@ -216,6 +216,44 @@ def denoised(x_0: Tensor, embedding: Tensor, *, rounding: bool, clip: bool) -> T
     """The network's x_0, optionally rounded to embeddings, then optionally clipped to [-1, 1]."""
     x_0 = round_to_embeddings(x_0, embedding).x_0 if rounding else x_0
     return x_0.clamp(-1, 1) if clip else x_0
+
+
+def reverse_step(
+    process: Process,
+    x_0: Tensor,
+    x_t: Tensor,
+    t: Tensor,
+    z: Tensor,
+    *,
+    variance: Variance,
+    ddim: bool,
+    eta: float,
+    previous: Tensor | None,
+) -> Tensor:
+    """x_{t-1}: an ancestral draw with the given variance, or a DDIM step."""
+    if ddim:
+        return ddim_step(process, x_0, x_t, t, z, eta=eta, previous=previous)
+    return ancestral_step(p_mean_variance(process, x_0, x_t, t, variance), t, z)
+
+
+def following(kept: Sequence[int], step: int, t: Tensor) -> Tensor:
+    """The timestep after `step` in the chain `kept`, for each record of t; -1 after the last."""
+    return torch.full_like(t, kept[step + 1] if step + 1 < len(kept) else -1)
+
+
+def descending(
+    num_timesteps: int, steps: int | Sequence[int] | None, *, from_last: bool = False
+) -> list[int]:
+    """The timesteps a chain visits, last first: all, those given, or for a number n every (T // n)-th.
+
+    Counted from 0 (GENIE keeps t divisible by the gap), or from T-1 (DiffuSeq).
+    """
+    if steps is not None and not isinstance(steps, int):
+        return list(steps)
+    if steps is not None and not 1 <= steps <= num_timesteps:
+        raise ValueError(f"steps: expected 1 to {num_timesteps}; got {steps}")
+    gap = num_timesteps // (steps or num_timesteps)
+    return list(range(num_timesteps - 1, -1, -gap)) if from_last else list(range(0, num_timesteps, gap))[::-1]
 
 
 Rounding = bool | Callable[[int], bool]

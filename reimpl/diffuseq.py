@@ -1,18 +1,18 @@
 """DiffuSeq (arXiv 2210.08933): a BERT encoder denoises the target half of a joint source-target sequence.
 
-    symbol    shape        here              meaning
-    B, L                                     batch, joint length
-    D                      embedding_size    word-embedding size
-    H                      hidden_size       width of the encoder
-    V                      vocab_size        vocabulary
-    ids       B, L         input_ids         [CLS] s [SEP] [SEP] [CLS] t [SEP] [PAD]...
-    mask      B, L         input_mask        0 on the source and the extra [SEP], 1 elsewhere, pads included
-    E         V, D         word_embedding    tied to lm_head
-    tau       B            timesteps         t * 1000 / T
-    x_t, x_0  B, L, D                        noised and clean embeddings
+symbol    shape        here              meaning
+B, L                                     batch, joint length
+D                      embedding_size    word-embedding size
+H                      hidden_size       width of the encoder
+V                      vocab_size        vocabulary
+ids       B, L         input_ids         [CLS] s [SEP] [SEP] [CLS] t [SEP] [PAD]...
+mask      B, L         input_mask        0 on the source and the extra [SEP], 1 elsewhere, pads included
+E         V, D         word_embedding    tied to lm_head
+tau       B            timesteps         t * 1000 / T
+x_t, x_0  B, L, D                        noised and clean embeddings
 
-    network:  h = LayerNorm(P + up(x_t) + time(phi(tau)));  x_0 = down(BertEncoder(h));  no attention mask
-    noising:  x_t = x_start where mask = 0 (partial noising)
+network:  h = LayerNorm(P + up(x_t) + time(phi(tau)));  x_0 = down(BertEncoder(h));  no attention mask
+noising:  x_t = x_start where mask = 0 (partial noising)
 """
 
 from __future__ import annotations
@@ -26,23 +26,9 @@ from torch import Tensor, nn
 from transformers import BertConfig, PreTrainedTokenizerBase
 from transformers.models.bert.modeling_bert import BertEncoder
 
+from reimpl import denoising, layout
 from reimpl.attention import additive_mask
-from reimpl.checkpoints import load_strict, published_fields
-from reimpl.denoising import (
-    Draws,
-    Rounding,
-    Variance,
-    ancestral_step,
-    anchored,
-    ddim_step,
-    denoised,
-    neg_distances,
-    network_time,
-    p_mean_variance,
-    q_sample,
-    rounds_at,
-    start_from_mean,
-)
+from reimpl.checkpoints import load_strict, published_fields, published_variance
 from reimpl.objective import LossTerms, loss_terms
 from reimpl.schedules import Process
 from reimpl.timesteps import timestep_embedding
@@ -62,8 +48,8 @@ class Config:
     pads_attended        pads take part in attention. Clean: `attention_mask` hides them where it is given.
     pads_in_loss         pads count in every mean of the loss. Clean: means run over tokens only.
     round_every_step     x_0 is rounded to embeddings at each sampling step. Clean: never.
-    ddim_unskipped       DDIM over skipped timesteps still steps to abar_{t-1}. Clean: to abar of the next kept one.
-    position_ids_shared  one row of position ids serves the batch, so that hooks see a batch of one and per-record
+    ddim_unskipped       DDIM over skipped timesteps still steps to abar_{t-1}. Clean: to the next one.
+    position_ids_shared  one row of position ids serves the batch, so hooks see a batch of one and per-record
                          gradients of P are wrong. Clean: expanded to the batch. The output is the same.
     """
 
@@ -81,7 +67,7 @@ class Config:
     length: int = field(default=128, metadata={"source": RUN})
     num_timesteps: int = field(default=2000, metadata={"source": RUN})
     noise_schedule: str = field(default="sqrt", metadata={"source": RUN})
-    variance: Variance = field(default="fixed_large", metadata={"source": RUN})
+    variance: denoising.Variance = field(default="fixed_large", metadata={"source": RUN})
     logits_mode: Literal[1, 2] = field(default=1, metadata={"source": RUN})
     pad_token_id: int = field(default=0, metadata={"source": BERT})
     pads_attended: bool = field(default=True, metadata={"source": CODE})
@@ -89,7 +75,7 @@ class Config:
     round_every_step: bool = field(default=True, metadata={"source": RUN})
     ddim_unskipped: bool = field(default=True, metadata={"source": CODE})
     position_ids_shared: bool = field(default=True, metadata={"source": CODE})
-    attention: Literal["eager", "sdpa"] = field(default="sdpa", metadata={"source": "ours: same numbers, faster"})
+    attention: Literal["eager", "sdpa"] = field(default="sdpa", metadata={"source": "ours: same numbers"})
 
     @classmethod
     def published(cls) -> Config:
@@ -103,7 +89,7 @@ class Config:
 
     @classmethod
     def from_published(cls, json_dict: Mapping[str, Any]) -> Config:
-        """From the authors' settings: {bert_config, model, seq_len, diffusion}. ValueError names a missing key."""
+        """From the authors' {bert_config, model, seq_len, diffusion}. CheckpointError names a missing key."""
         names = {
             "vocab_size": "model.vocab_size",
             "hidden_size": "bert_config.hidden_size",
@@ -120,8 +106,7 @@ class Config:
             "length": "seq_len",
             "noise_schedule": "diffusion.noise_schedule",
         }
-        variance = "fixed_small" if json_dict.get("diffusion", {}).get("sigma_small") is True else "fixed_large"
-        return cls(**published_fields(json_dict, names), variance=variance)
+        return cls(**published_fields(json_dict, names), variance=published_variance(json_dict))
 
     def process(self) -> Process:
         """The forward process of the run (an identity respacing, as published)."""
@@ -164,7 +149,7 @@ class Model(nn.Module):
 
     @classmethod
     def from_published(cls, state_dict: Mapping[str, Tensor], config: Config) -> Model:
-        """The authors' weights, every key and tie checked; in eval mode. ValueError names what does not fit."""
+        """The authors' weights, in eval mode. CheckpointError names a key, shape or tie that does not fit."""
         return load_strict(cls(config), state_dict)
 
     def embed(self, ids: Tensor) -> Tensor:
@@ -172,9 +157,9 @@ class Model(nn.Module):
         return self.word_embedding(ids)
 
     def logits(self, x_0: Tensor) -> Tensor:
-        """x_0 (B, L, D) -> (B, L, V): lm_head, or in logits_mode 2 minus the L2 distance to each embedding."""
+        """x_0 (B, L, D) -> (B, L, V): lm_head, in logits_mode 2 minus the L2 distance to each embedding."""
         if self.config.logits_mode == 2:
-            return neg_distances(x_0, self.lm_head.weight)
+            return denoising.neg_distances(x_0, self.lm_head.weight)
         return self.lm_head(x_0)
 
     def time_hidden(self, timesteps: Tensor) -> Tensor:
@@ -195,7 +180,7 @@ class Model(nn.Module):
         """x_t (B, L, D), timesteps tau (B,) -> x_0 (B, L, D).
 
         attention_mask (B, L) is read unless pads_attended; time_hidden replaces the time MLP. input_ids and
-        input_mask are accepted so that one conditioning serves network and sampler; the network sees only x_t.
+        input_mask are accepted so one conditioning serves network and sampler; the network sees x_t only.
         """
         time = self.time_hidden(timesteps) if time_hidden is None else time_hidden  # B, H
         position_ids = self.position_ids[:, : x_t.shape[1]]  # 1, L
@@ -216,13 +201,13 @@ def loss(
     noise_start: Tensor,
     noise_q: Tensor,
 ) -> LossTerms:
-    """Per-record loss of batch {input_ids, input_mask} (B, L) at timesteps t (B,); both noises are (B, L, D)."""
+    """Per-record loss of batch {input_ids, input_mask} (B, L) at timesteps t (B,); noises (B, L, D)."""
     ids, config = batch["input_ids"], model.config
     tokens = ids != config.pad_token_id
     x_0_mean = model.embed(ids)
-    x_start = start_from_mean(process, x_0_mean, noise_start)
-    x_t = q_sample(process, x_start, t, noise_q, batch["input_mask"])
-    x_0 = model(x_t, network_time(process, t), attention_mask=tokens)
+    x_start = denoising.start_from_mean(process, x_0_mean, noise_start)
+    x_t = denoising.q_sample(process, x_start, t, noise_q, batch["input_mask"])
+    x_0 = model(x_t, denoising.network_time(process, t), attention_mask=tokens)
     positions = None if config.pads_in_loss else tokens
     parts = {"x_0_mean": x_0_mean, "x_start": x_start, "x_t": x_t, "x_0": x_0}
     return loss_terms(process, t, ids, model.logits(x_start), **parts, positions=positions)
@@ -236,8 +221,8 @@ def sample(
     *,
     noise: Iterator[Tensor] | torch.Generator,
     steps: int | Sequence[int] | None = None,
-    rounding: Rounding | None = None,
-    variance: Variance | None = None,
+    rounding: denoising.Rounding | None = None,
+    variance: denoising.Variance | None = None,
     method: Literal["ancestral", "ddim"] = "ancestral",
     clip: bool = False,
     top_p: float = 0.0,
@@ -245,68 +230,42 @@ def sample(
 ) -> Iterator[Tensor]:
     """The states x (B, L, D) after each step; the last one's argmax logits are the text.
 
-    conditioning {input_ids, input_mask}: the source positions are held at E[ids] throughout. `steps` None runs
+    conditioning {input_ids, input_mask}: the source positions are held at E[ids] throughout. `steps` None is
     the whole chain; a number n < T means DDIM over T-1, T-1-gap, ... with gap T // n (published); a sequence
     names the timesteps themselves, descending. rounding and variance default to the config's.
     """
     config, ids, mask = model.config, conditioning["input_ids"], conditioning["input_mask"]
     if isinstance(steps, int) and steps < process.num_timesteps:
         method = "ddim"
-    kept = descending(process.num_timesteps, steps)
+    kept = denoising.descending(process.num_timesteps, steps, from_last=True)
     rounding = config.round_every_step if rounding is None else rounding
     anchor = model.embed(ids)  # B, L, D
-    draws = Draws(noise, anchor)
-    x = anchored(draws.normal(anchor.shape), anchor, mask)
-    taus = network_time(process, torch.tensor(kept, device=x.device))
+    draws = denoising.Draws(noise, anchor)
+    x = denoising.anchored(draws.normal(anchor.shape), anchor, mask)
+    taus = denoising.network_time(process, torch.tensor(kept, device=x.device))
     times = model.time_hidden(taus)  # steps, H: one pass for the chain
     seen = {} if config.pads_attended else {"attention_mask": conditioning.get("attention_mask")}
     for step, index in enumerate(kept):
         t = torch.full((len(x),), index, device=x.device)
         x_0 = model(x, taus[step].expand(len(x)), time_hidden=times[step].expand(len(x), -1), **seen)
-        x_0 = denoised(x_0, model.word_embedding.weight, rounding=rounds_at(rounding, index), clip=clip)
+        round_now = denoising.rounds_at(rounding, index)
+        x_0 = denoising.denoised(x_0, model.word_embedding.weight, rounding=round_now, clip=clip)
         z = draws.truncated(x.shape, top_p)
-        if method == "ancestral":
-            x = ancestral_step(p_mean_variance(process, x_0, x, t, variance or config.variance), t, z)
-        else:
-            following = kept[step + 1] if step + 1 < len(kept) else -1
-            previous = None if config.ddim_unskipped else torch.full_like(t, following)
-            x = ddim_step(process, x_0, x, t, z, eta=eta, previous=previous)
-        x = anchored(x, anchor, mask)
+        previous = None if config.ddim_unskipped else denoising.following(kept, step, t)
+        how = {"variance": variance or config.variance, "ddim": method == "ddim", "eta": eta}
+        x = denoising.reverse_step(process, x_0, x, t, z, previous=previous, **how)
+        x = denoising.anchored(x, anchor, mask)
         yield x
 
 
-def descending(num_timesteps: int, steps: int | Sequence[int] | None) -> list[int]:
-    """The timesteps a chain visits: T-1, T-1-gap, ... with gap T // steps, or those given."""
-    if steps is not None and not isinstance(steps, int):
-        return list(steps)
-    return list(range(num_timesteps))[:: -(num_timesteps // (steps or num_timesteps))]
+def encode(tokenizer: PreTrainedTokenizerBase, records: layout.Records, config: Config) -> dict[str, Tensor]:
+    """(source, target) texts -> {input_ids, input_mask} (B, L)."""
+    return layout.joint(tokenizer, records, config.length)
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, records: Sequence[tuple[str, str]], config: Config) -> dict[str, Tensor]:
-    """(source, target) texts -> {input_ids, input_mask} (B, L) in the published layout (see the symbol table).
-
-    The longer side is cut first, both on ties, until everything fits. An empty target leaves [CLS] [SEP].
-    """
-    ids = torch.full((len(records), config.length), config.pad_token_id)
-    mask = torch.ones_like(ids)
-    for row, (source, target) in enumerate(records):
-        left, right = (tokenizer(text.strip(), truncation=False)["input_ids"][:-1] for text in (source, target))
-        while len(left) + len(right) > config.length - 3:
-            cut_left, cut_right = len(left) >= len(right), len(right) >= len(left)
-            left, right = left[: len(left) - cut_left], right[: len(right) - cut_right]
-        end = tokenizer.sep_token_id
-        joint = [*left, end, end, *right, end]
-        ids[row, : len(joint)] = torch.tensor(joint)
-        mask[row, : len(left) + 2] = 0
-    return {"input_ids": ids, "input_mask": mask}
-
-
-def decode(tokenizer: PreTrainedTokenizerBase, ids: Tensor, batch: Mapping[str, Tensor]) -> list[str]:
-    """Sampled ids (B, L) -> texts: special tokens skipped, the decoded prompt removed once."""
-    texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
-    sources = batch["input_ids"].masked_fill(batch["input_mask"] == 1, tokenizer.pad_token_id)
-    prompts = tokenizer.batch_decode(sources, skip_special_tokens=True)
-    return [text.replace(prompt, "", 1).strip() for text, prompt in zip(texts, prompts, strict=True)]
+def decode(tokenizer: PreTrainedTokenizerBase, ids: Tensor, conditioning: dict[str, Tensor]) -> list[str]:
+    """Sampled ids (B, L) -> texts, the prompt removed."""
+    return layout.without_prompt(tokenizer, ids, conditioning)
 
 
 def mlp(size: int, hidden: int, out: int, activation: nn.Module) -> nn.Sequential:

@@ -6,7 +6,8 @@
     TT   = mean (sqrt(abar_{T-1}) x_start)^2
 
 Means run over the positions with weight 1 and over dimensions. A batch loss is mean_b(w_b * loss_b).
-Source: Diffusion-LM (arXiv 2205.14217, sec. 4), as in DiffuSeq (2210.08933), SeqDiffuSeq (2212.10325), GENIE (2212.11685).
+Source: Diffusion-LM (arXiv 2205.14217, sec. 4), kept by DiffuSeq (2210.08933), SeqDiffuSeq (2212.10325) and
+GENIE (2212.11685).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class LossTerms:
 
     mse: Tensor
     nll: Tensor
-    t_T: Tensor
+    t_T: Tensor  # noqa: N815  the loss is called t_T wherever it is known
     total: Tensor
     x_0_mean: Tensor  # E[ids]
     x_start: Tensor
@@ -51,10 +52,10 @@ def loss_terms(
     x_0: Tensor,
     positions: Tensor | None = None,
 ) -> LossTerms:
-    """The terms of a batch. start_logits (B, L, V) are lm_head(x_start); positions (B, L) weights them, None: all."""
+    """The terms of a batch. start_logits (B, L, V) are of x_start; positions (B, L) weights, None: all."""
     last = torch.full_like(t, process.num_timesteps - 1)
     end_mean = coefficient(process, "sqrt_alpha_bar", last, x_start) * x_start
-    cross_entropy = F.cross_entropy(start_logits.flatten(0, 1), ids.flatten(), reduction="none").view(ids.shape)
+    cross_entropy = F.cross_entropy(start_logits.transpose(1, 2), ids, reduction="none")  # B, L
     mse = mean_over(((_target(x_0_mean, x_start, t) - x_0) ** 2).mean(-1), positions)
     nll = mean_over(cross_entropy, positions)
     t_T = mean_over((end_mean**2).mean(-1), positions)

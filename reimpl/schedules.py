@@ -14,12 +14,12 @@ SeqDiffuSeq's per-position schedule (2212.10325).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 NOISE_SCHEDULES = ("sqrt", "linear", "cosine", "trunc_cos", "trunc_lin", "pw_lin")
@@ -76,7 +76,7 @@ class Process:
 
     betas            variance added at step t, in agreement with alpha_bar
     timestep_map     (T,) index of each kept step in the chain of `num_original` steps it came from
-    flatten_variance SeqDiffuSeq's quirk: the (T, L) log-variance is flattened and then indexed with t, so that
+    flatten_variance SeqDiffuSeq's quirk: the (T, L) log-variance is flattened, then indexed with t, so that
                      step t uses beta~[max(1, t // L), t % L], far below beta~_t. Clean: False.
     initial_betas    SeqDiffuSeq's quirk: FIXED_LARGE and the stored betas stay those of the first schedule
                      when alpha_bar adapts. None (clean, and every other model) means `betas`.
@@ -218,13 +218,13 @@ class AdaptiveSchedule:
     """SeqDiffuSeq's noise schedule learnt from training losses (arXiv 2212.10325): equal loss per step.
 
     It keeps, for every bin of `granularity` timesteps and every position, the sum and count of token losses,
-    and at each `stride` re-times alpha_bar so that the loss grows linearly in t. These losses are private data:
-    under DP, using them costs privacy that clipping and noising gradients does not pay for.
+    and at each `stride` re-times alpha_bar so that the loss grows linearly in t. They are private data: under
+    DP, using them costs privacy that clipping and noising gradients does not pay for.
     """
 
     def __init__(self, process: Process, *, granularity: int = 20, stride: int = 20_000) -> None:
         if process.alpha_bar.ndim != 2 or granularity < 1 or process.num_timesteps // granularity < 2:
-            raise ValueError("AdaptiveSchedule: expected a per-position process and at least two bins of timesteps")
+            raise ValueError("AdaptiveSchedule: expected a per-position process and two bins or more")
         self.process, self.granularity, self.stride = process, granularity, stride
         self.reset()
 
@@ -234,7 +234,7 @@ class AdaptiveSchedule:
         self.sums = np.tile(np.linspace(0, 0.5, bins)[:, None], (1, length))
         self.counts = np.ones((bins, length))
 
-    def add(self, t: Sequence[int], token_losses: NDArray[np.floating], token_mask: NDArray[np.bool_]) -> None:
+    def add(self, t: ArrayLike, token_losses: ArrayLike, token_mask: ArrayLike) -> None:
         """t (B,), token_losses (B, L) with 0 on pads, token_mask (B, L): add each record to its bin."""
         rows = np.asarray(t) // self.granularity
         np.add.at(self.sums, rows, token_losses)

@@ -25,9 +25,10 @@ Drawn = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 
 def timestep_embedding(tau: Tensor, size: int) -> Tensor:
-    """phi(tau): tau (B,) -> (B, size) float32, [cos(tau w_k), sin(tau w_k)] with w_k = 10000^(-k / (size/2))."""
+    """phi(tau): tau (B,) -> (B, size) float32, [cos(tau w_k), sin(tau w_k)], w_k = 10000^(-2k / size)."""
     half = size // 2
-    frequencies = torch.exp(-math.log(10000) * torch.arange(half, dtype=torch.float32, device=tau.device) / half)
+    k = torch.arange(half, dtype=torch.float32, device=tau.device)
+    frequencies = torch.exp(-math.log(10000) * k / half)
     angles = tau[:, None].float() * frequencies
     return torch.cat([torch.cos(angles), torch.sin(angles)], dim=-1)
 
