@@ -160,7 +160,8 @@ def _complaint(error: ValidationError, data: Any, model: type[BaseModel]) -> str
 
 def _place(problem: Any, data: Any) -> Path_:
     """A problem's location without pydantic's names for the alternatives of a union."""
-    node, place = data, list[str | int]()
+    node: Any = data
+    place: list[str | int] = []
     for part in problem["loc"]:
         if (isinstance(node, dict) and part in node) or (isinstance(node, list) and isinstance(part, int)):
             node = node[part]
@@ -215,7 +216,8 @@ def _below(options: list[dict[str, Any]], part: str | int, root: dict[str, Any])
 
 def _dotted(data: Any, place: Path_) -> str:
     """`mechanism[2].batch_size.value (in "phi")`."""
-    text, node, owner = "", data, None
+    node: Any = data
+    text, owner = "", None
     for part in place:
         text += f"[{part}]" if isinstance(part, int) else f".{_key(part)}"
         node = node[part] if isinstance(node, list) or (isinstance(node, dict) and part in node) else None
@@ -280,7 +282,7 @@ def _unknown_manifests(card: PaperCard, manifests: Collection[str]) -> Iterator[
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """JSON Schema (2020-12) of each format: card and manifest as written in TOML, result as written in JSON."""
+    """JSON Schema (2020-12) of each format: card and manifest as TOML has them, result as JSON has it."""
     return {
         "card": _schema("card", PaperCard),
         "manifest": _schema("manifest", Manifest),
