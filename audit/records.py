@@ -1,38 +1,212 @@
-"""Records of a dataset or corpus, streamed from the file that holds them."""
+"""Records of a dataset or corpus, streamed from the files that hold them, and whether they are what they should be."""
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from audit.types import DataIdentity, UnitCounts
+from audit.formats import ABSENT, column_names, kind_of, rows
+from audit.shards import RecordsError as RecordsError
+from audit.shards import Shard, find_shards, sha256_of
+from audit.types import DataIdentity, Manifest, UnitCounts
+from audit.users import count_units
 
-
-class RecordsError(ValueError):
-    """A data file that cannot be read; one line: file, place, what was expected, what to do."""
+_OPTION = re.compile(r",(\w+)=([^,]*)$")
+_NAME = re.compile(r"[A-Za-z_][\w .:/()-]{0,39}")
+_SHOWN_COLUMNS = 20
 
 
 @dataclass(frozen=True)
 class Records:
-    """A file, or a folder of files, of records; nothing is read until asked for, nothing is held whole."""
+    """A file, or a folder of files, of records; nothing is read until asked for, nothing is held whole.
+
+    Open one with `open_records`, which refuses a bad file at once. Figures are computed once and kept.
+    """
 
     name: str
     path: Path
     text_column: str | None
     unit_column: str | None
+    manifest: Manifest | None = field(default=None, compare=False, repr=False)
+
+    def rows(self) -> Iterator[tuple[str, str | None]]:
+        """Text and unit of each record, in file order; a record without text is "", without unit None.
+
+        Without a text column every text is "", without a unit column every unit is None.
+
+        Raises:
+            RecordsError: at the first record that is not well formed, or whose text is no string.
+        """
+        columns = [column for column in (self.text_column, self.unit_column) if column is not None]
+        unit_kind: str | None = None
+        for shard in self._shards:
+            for place, values in rows(shard, columns):
+                text = _text(shard, place, columns[0], values[0]) if self.text_column else ""
+                unit = None
+                if self.unit_column:
+                    unit, kind = _unit(shard, place, self.unit_column, values[-1])
+                    if unit_kind and kind and kind != unit_kind:
+                        here = f"{self.unit_column!r} is {kind} here and {unit_kind} before"
+                        shard.refuse(place, f"mixed types: {here}")
+                    unit_kind = unit_kind or kind
+                yield text, unit
 
     def texts(self) -> Iterator[str]:
         """The texts, in file order."""
-        raise RecordsError("being written")
+        if self.text_column is None:
+            raise RecordsError(f"{self.path}: which column holds the text? Add ,text=COL to the path")
+        return (text for text, _ in self.rows())
 
     @cached_property
     def counts(self) -> UnitCounts | None:
         """Records per privacy unit, or None where there is no unit column."""
-        return None
+        if self.unit_column is None:
+            return None
+        try:
+            return count_units(unit for _, unit in self.rows())
+        except RecordsError:
+            raise
+        except ValueError:
+            complaint = f"every {self.unit_column!r} is empty; name another column with ,unit=COL"
+        raise RecordsError(f"{self.path}: {complaint}, or none with ,unit=none")
+
+    @cached_property
+    def records(self) -> int:
+        """Number of records, those without a unit included."""
+        counts = self.counts
+        return counts.records + counts.missing if counts else sum(1 for _ in self.rows())
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the file as it lies; of a folder, of its sorted "<sha256>  <name>" lines."""
+        return sha256_of(self._shards, folder=self.path.is_dir())
 
     @cached_property
     def identity(self) -> DataIdentity:
-        """Whether this is the dataset its manifest describes."""
-        raise RecordsError("being written")
+        """Whether this is the dataset its manifest describes: by checksum, else by the number of records."""
+        verdict, why = identify(self.sha256, self.records, self.manifest)
+        return DataIdentity.model_validate(
+            {
+                "verdict": verdict,
+                "why": why,
+                "sha256": self.sha256,
+                "records": self.records,
+                "published_records": _published_total(self.manifest),
+            }
+        )
+
+    @cached_property
+    def format(self) -> str:
+        """The format in words, e.g. "jsonl.gz" or "folder of 3 parquet files"."""
+        ending = self._shards[0].ending
+        plural = "" if len(self._shards) == 1 else "s"
+        return f"folder of {len(self._shards)} {ending} file{plural}" if self.path.is_dir() else ending
+
+    @cached_property
+    def _shards(self) -> tuple[Shard, ...]:
+        return find_shards(self.path)
+
+
+def open_records(spec: str | Path, name: str, manifest: Manifest | None = None) -> Records:
+    """Records at "PATH" or "PATH,text=COL,unit=COL"; columns not named there come from the manifest.
+
+    `text=none` and `unit=none` say that there is no such column. Looks at the head of every file, no further.
+
+    Raises:
+        RecordsError: no such path, unreadable, unknown format, no such column, empty.
+    """
+    path, options = _parse_spec(spec)
+    text, unit = (manifest.text_column, manifest.unit_column) if manifest else (None, None)
+    text, unit = options.get("text", text), options.get("unit", unit)
+    records = Records(
+        name, path, None if text == "none" else text, None if unit == "none" else unit, manifest
+    )
+    for shard in records._shards:
+        _require_columns(shard, records)
+    if next(records.rows(), None) is None:
+        raise RecordsError(f"{path}: holds no records; expected at least one below the header")
+    return records
+
+
+def _parse_spec(spec: str | Path) -> tuple[Path, dict[str, str]]:
+    rest, options = str(spec), dict[str, str]()
+    while isinstance(spec, str) and not Path(rest).exists() and (match := _OPTION.search(rest)):
+        option, value = match.groups()
+        if option not in ("text", "unit"):
+            raise RecordsError(f"{spec}: unknown option {option!r}; expected PATH,text=COL,unit=COL")
+        if not value or option in options:
+            raise RecordsError(f"{spec}: expected {option}= once, with the name of a column")
+        options[option], rest = value, rest[: match.start()]
+    return Path(rest), options
+
+
+def _require_columns(shard: Shard, records: Records) -> None:
+    found = column_names(shard)
+    for role, column in (("text", records.text_column), ("unit", records.unit_column)):
+        if found and column is not None and column not in found:
+            shard.refuse(None, f"no column {column!r}; {_listing(found)}; name one with ,{role}=COL")
+
+
+def _listing(found: list[str]) -> str:
+    """The columns found, unless a file without a header would make records of them."""
+    if not all(_NAME.fullmatch(column) for column in found):
+        return "its first line does not read like a header of column names"
+    more = f" and {len(found) - _SHOWN_COLUMNS} more" if len(found) > _SHOWN_COLUMNS else ""
+    return f"found {', '.join(found[:_SHOWN_COLUMNS])}{more}"
+
+
+def _text(shard: Shard, place: str, column: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if value is ABSENT:
+        shard.refuse(place, f"has no {column!r}, which other records have; expected a string (or null)")
+    shard.refuse(place, f"mixed types: {column!r} is {kind_of(value)}; expected a string")
+
+
+def _unit(shard: Shard, place: str, column: str, value: Any) -> tuple[str | None, str | None]:
+    """The id as text, and its kind; a missing id has neither. 7.0 is 7, as a column with gaps may have it."""
+    if value is None or value is ABSENT or value == "" or value != value:
+        return None, None
+    if isinstance(value, str):
+        return value, kind_of(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isinf(value):
+        shard.refuse(place, f"{column!r} is {kind_of(value)}; expected an id: a string or a number")
+    return str(int(value) if value == int(value) else value), kind_of(value)
+
+
+def _published_total(manifest: Manifest | None) -> int | None:
+    if manifest is None:
+        return None
+    return manifest.records or sum(manifest.splits.values()) or None
+
+
+def identify(sha256: str, records: int, manifest: Manifest | None) -> tuple[str, str]:
+    """Verdict ("named dataset", "sample" or "unknown") and why, from a checksum and the number of records."""
+    if manifest is None:
+        return "unknown", f"{records:,} records; no manifest describes this dataset to compare them with."
+    if sha256 in manifest.sha256.values():
+        return "named dataset", f"{records:,} records; the SHA-256 is one that the manifest publishes."
+    published = {f"split {split!r}": number for split, number in manifest.splits.items()}
+    if manifest.records:
+        published["dataset"] = manifest.records
+    same = [what for what, number in published.items() if number == records]
+    if same:
+        return "named dataset", (
+            f"{records:,} records, exactly as many as the published {same[0]}; compared by number, not by content."
+        )
+    total = _published_total(manifest)
+    if total is None:
+        return "unknown", f"{records:,} records; the manifest's source publishes no number to compare with."
+    if records < total:
+        return "sample", (
+            f"{records:,} records; the manifest's source publishes {total:,}, "
+            "so this is a sample and not the training set of a paper."
+        )
+    return "unknown", f"{records:,} records, more than the {total:,} that the manifest's source publishes."
