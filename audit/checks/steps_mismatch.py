@@ -1,0 +1,138 @@
+"""Were as many steps run as were accounted?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from audit.check import Need, check
+from audit.evidence import from_fact, observed_in, readings_alone
+from audit.rungs import bracket_text, from_rung, rung_of
+from audit.subject import Subject
+from audit.training import steps_accounted, steps_run, value
+from audit.types import Basis, Evidence, Finding, Mechanism, Severity, Skip
+
+IDENT = "steps-mismatch"
+REMEDY = (
+    "Count noisy updates in the optimizer and give that number to the accountant; assert that both agree. Physical "
+    "batches are not steps."
+)
+LOST_REMEDY = "Publish the number of noisy updates behind the released model, with the noise multiplier."
+
+
+@dataclass(frozen=True)
+class _Steps:
+    dataset: str
+    records: int
+    accounted: int
+    run: int
+
+
+@check(IDENT, "Does the training loop run as many steps as were accounted?", needs=(Need.CLAIMS,))
+def steps_mismatch(subject: Subject) -> Iterator[Finding | Skip]:
+    """## What it looks for
+
+    For each mechanism and data set, the noisy updates that the accountant was told of against those that
+    the loop performs, both computed from the number of records, batch sizes and how the code counts. Also
+    the steps of the training script against the step number of the checkpoint that the scripts sample from.
+
+    ## Why it matters
+
+    ε grows with every noisy update (composition, arXiv 1607.00133). More steps than accounted: the claim
+    is too small. Fewer: the claim is safe but overstated, and the model was trained with more noise than it
+    needed, which makes comparisons unfair. Two numbers that contradict each other: ε is anybody's guess.
+
+    ## What it cannot see
+
+    Runs that were stopped, resumed or skipped steps; which of two contradicting numbers is right.
+    """
+    silent, partly = list[str](), list[tuple[str, str]]()
+    for mechanism in subject.card.mechanism:
+        known = tuple(_known(subject, mechanism))
+        script, saved = value(mechanism.steps_in_training_script), value(mechanism.steps_of_released_checkpoint)
+        if script is not None and saved is not None and script != saved:
+            yield _lost(subject, mechanism, script, saved)
+        elif not known and (script is None or saved is None):
+            silent.append(mechanism.id)
+        elif known:
+            seen = {steps.dataset for steps in known}
+            partly += [(mechanism.id, name) for name in _datasets(subject, mechanism) if name not in seen]
+        for more in (True, False):
+            off = [s for s in known if (s.run > s.accounted if more else s.run < s.accounted)]
+            if off:
+                yield _finding(subject, mechanism, off, more)
+    judged = {m.id for m in subject.card.mechanism} - set(silent)
+    yield from readings_alone(subject, IDENT, judged, Severity.MEDIUM, REMEDY)
+    if silent or partly:
+        unknown = (*silent, *(f"{mechanism} on {dataset}" for mechanism, dataset in partly))
+        yield Skip(
+            reason=f"The steps accounted and the steps run are not both known for {', '.join(unknown)}."[:4000],
+            needs="steps_run beside steps, epochs or steps_accounted of the [[mechanism]], and N of the [[dataset]]",
+            claims=(
+                *(c for name in silent for c in subject.claims_of(mechanism=name)),
+                *(c for mechanism, dataset in partly for c in subject.claims_of(mechanism, dataset)),
+            ),
+        )
+
+
+def _datasets(subject: Subject, mechanism: Mechanism) -> tuple[str, ...]:
+    """The data sets of the mechanism's claims, each once."""
+    return tuple(dict.fromkeys(n for c in subject.card.claim if c.mechanism == mechanism.id for n in c.datasets))
+
+
+def _known(subject: Subject, mechanism: Mechanism) -> Iterator[_Steps]:
+    for name in _datasets(subject, mechanism):
+        records = value(subject.dataset(name).records)
+        if records:
+            accounted, run = steps_accounted(mechanism, records), steps_run(mechanism, records)
+            if accounted is not None and run is not None:
+                yield _Steps(name, records, accounted, run)
+
+
+def _finding(subject: Subject, mechanism: Mechanism, off: list[_Steps], more: bool) -> Finding:
+    assert mechanism.steps_run is not None
+    ids = tuple(c for steps in off for c in subject.claims_of(mechanism.id, steps.dataset))
+    priced = [(c, r) for c in subject.claims if c.id in ids and (r := rung_of(c, "steps-as-run")) is not None]
+    first = f" ({priced[0][0].label}: {bracket_text(priced[0][1])} as run)" if priced else ""
+    worst = max(off, key=lambda s: s.run / s.accounted if more else s.accounted / s.run)
+    follows = "so ε is larger than claimed" if more else "so ε is overstated and the noise larger than needed"
+    return Finding(
+        severity=Severity.HIGH if more else Severity.LOW,
+        basis=Basis.COMPUTED,
+        summary=f"{mechanism.id} was accounted for {worst.accounted:,} steps on {worst.dataset} and the released loop "
+        f"runs {worst.run:,}, {follows}{first}. Released code may differ from the code that ran.",
+        evidence=(
+            from_fact(mechanism.steps_run, "how the loop counts its steps"),
+            *(
+                Evidence(
+                    source="accounting",
+                    where=f"whole epochs of {s.records:,} records",
+                    what=f"{s.dataset}: {s.accounted:,} steps accounted, {s.run:,} run",
+                )
+                for s in off
+            ),
+            *(from_rung(claim, rung) for claim, rung in priced),
+            *observed_in(subject, IDENT, mechanism.id),
+        ),
+        remedy=REMEDY,
+        claims=ids,
+    )
+
+
+def _lost(subject: Subject, mechanism: Mechanism, script: int, saved: int) -> Finding:
+    trained, sampled = mechanism.steps_in_training_script, mechanism.steps_of_released_checkpoint
+    assert trained is not None
+    assert sampled is not None
+    return Finding(
+        severity=Severity.MEDIUM,
+        basis=Basis.READ,
+        summary=f"The training script of {mechanism.id} runs {script:,} steps, but texts are sampled from a checkpoint "
+        f"of step {saved:,}. The number of steps behind the claim, and so its ε, cannot be known from the release.",
+        evidence=(
+            from_fact(trained, f"training script: {script:,} steps"),
+            from_fact(sampled, f"checkpoint sampled from: step {saved:,}"),
+            *observed_in(subject, IDENT, mechanism.id),
+        ),
+        remedy=LOST_REMEDY,
+        claims=subject.claims_of(mechanism=mechanism.id),
+    )
