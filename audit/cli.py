@@ -1,0 +1,230 @@
+"""The command line: the only place that prints, exits, or reads the environment."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from platformdirs import user_cache_path
+from rich.console import Console
+
+from audit import result as results
+from audit import summary
+from audit.cards import CardError, built_in_cards, built_in_manifests, load_card, load_manifest, schema_text
+from audit.check import all_checks
+from audit.files import write_atomically
+from audit.records import RecordsError
+from audit.run import Progress, run_audit
+from audit.target import TargetError
+from audit.types import AuditResult, Severity, Status
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Tells whether a paper's differential-privacy claim on synthetic text holds.",
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+MENDABLE = (CardError, TargetError, RecordsError, results.ResultError)
+
+
+class FailOn(StrEnum):
+    """The least severity that makes `audit run` exit 1."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+    INFO = "info"
+    NEVER = "never"
+
+
+class Listed(StrEnum):
+    PAPERS = "papers"
+    CHECKS = "checks"
+    MANIFESTS = "manifests"
+
+
+class SchemaName(StrEnum):
+    CARD = "card"
+    MANIFEST = "manifest"
+    RESULT = "result"
+
+
+def main() -> None:
+    """Run the command line; an error that a user can mend is one line and exit 2."""
+    try:
+        app()
+    except MENDABLE as error:
+        err.print(f"audit: {summary.plain(str(error))}", style="red", markup=False, soft_wrap=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        err.print("audit: interrupted; nothing was written", markup=False)
+        sys.exit(130)
+
+
+@app.command()
+def run(
+    target: Annotated[str, typer.Argument(help="prior-work/PAPER, or a folder with a card.toml")],
+    data: Annotated[
+        list[str] | None, typer.Option(help="NAME=PATH[,text=COL][,unit=COL] of a private dataset on the card")
+    ] = None,
+    corpus: Annotated[
+        list[str] | None, typer.Option(help="NAME=PATH[,text=COL] of a pretraining corpus on the card")
+    ] = None,
+    code: Annotated[Path | None, typer.Option(help="checkout of the authors' code; read, never run")] = None,
+    out_dir: Annotated[Path | None, typer.Option("--out", help="folder for the results [out/<paper>]")] = None,
+    formats: Annotated[str, typer.Option("--format", help="what to write: json, html or both")] = "html,json",
+    fail_on: Annotated[FailOn, typer.Option(help="exit 1 on a finding of this severity or above")] = FailOn.HIGH,
+    fail_on_inconclusive: Annotated[bool, typer.Option(help="exit 3 when a check was skipped")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="fetch nothing (always so: the default)")] = True,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="print nothing but errors")] = False,
+    no_progress: Annotated[bool, typer.Option("--no-progress", help="show no progress")] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="neither read nor write earlier prices")] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="processes that price claims")] = os.cpu_count() or 1,
+    debug: Annotated[bool, typer.Option(help="print the traceback of a check that fails")] = False,
+) -> None:
+    """Audit a paper: every check, the epsilon ladder of every claim, a result and a report.
+
+    Exits 1 on a finding at or above --fail-on, else 3 when a check failed, else 0; 2 when it could not run.
+    """
+    wanted = _formats(formats)
+    with _progress(quiet or no_progress) as tell:
+        result = run_audit(
+            target,
+            data=_named(data or [], "--data"),
+            corpora=_named(corpus or [], "--corpus"),
+            code=code,
+            jobs=jobs,
+            cache=None if no_cache else user_cache_path("dp-claim-audit"),
+            progress=tell,
+            command=shlex.join(["audit", *sys.argv[1:]]),
+            debug=debug,
+        )
+    written = _write(result, out_dir or Path("out") / result.paper.id, wanted)
+    if not quiet:
+        summary.show(out, result, written)
+    raise typer.Exit(exit_code(result, fail_on, inconclusive=fail_on_inconclusive))
+
+
+def exit_code(result: AuditResult, fail_on: FailOn, *, inconclusive: bool) -> int:
+    """1: a finding at or above `fail_on`; else 3: a check failed, or was skipped where that counts; else 0."""
+    order = list(Severity)
+    if fail_on is not FailOn.NEVER:
+        counted = order[: order.index(Severity(fail_on.value)) + 1]
+        if any(finding.severity in counted for outcome in result.outcomes for finding in outcome.findings):
+            return 1
+    failed = any(outcome.status is Status.FAILED for outcome in result.outcomes)
+    skipped = any(outcome.skips for outcome in result.outcomes)
+    return 3 if failed or (inconclusive and skipped) else 0
+
+
+def _formats(text: str) -> list[str]:
+    wanted = [part.strip() for part in text.split(",") if part.strip()]
+    if not wanted or set(wanted) - {"html", "json"}:
+        raise typer.BadParameter(f"{text!r}: expected json, html, or html,json", param_hint="--format")
+    return wanted
+
+
+def _named(specs: Iterable[str], option: str) -> dict[str, str]:
+    named: dict[str, str] = {}
+    for spec in specs:
+        name, equals, rest = spec.partition("=")
+        if not (name and equals and rest):
+            raise typer.BadParameter(f"{spec!r}: expected NAME=PATH, NAME as on the card", param_hint=option)
+        if name in named:
+            raise typer.BadParameter(f"{name!r} is given twice", param_hint=option)
+        named[name] = rest
+    return named
+
+
+def _write(result: AuditResult, folder: Path, wanted: list[str]) -> list[Path]:
+    """Render everything, then write it: nothing is half-written."""
+    text = {"json": results.to_json(result)}
+    if "html" in wanted:
+        from reports.html import render
+
+        text["html"] = render(result.model_dump(mode="json"))
+    names = {"json": "result.json", "html": "report.html"}
+    try:
+        for form in wanted:
+            write_atomically(folder / names[form], text[form])
+    except OSError as error:
+        raise TargetError(f"{folder}: cannot write there: {error.strerror}; choose another --out") from None
+    return [folder / names[form] for form in wanted]
+
+
+@contextmanager
+def _progress(silent: bool) -> Iterator[Progress | None]:
+    """Progress bars on standard error where it is a terminal; else nothing."""
+    if silent or not err.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Bars(*columns, console=err, transient=True) as bars:
+        tasks: dict[str, object] = {}
+
+        def tell(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total or None)
+            bars.update(tasks[stage], completed=done, total=total)  # type: ignore[arg-type]
+
+        yield tell
+
+
+@app.command("list")
+def list_(what: Annotated[Listed, typer.Argument(help="papers, checks or manifests")]) -> None:
+    """Name what is built in."""
+    if what is Listed.CHECKS:
+        rows = [(ident, item.question) for ident, item in all_checks().items()]
+    elif what is Listed.PAPERS:
+        rows = [(f"prior-work/{ident}", load_card(path).title) for ident, path in built_in_cards().items()]
+    else:
+        rows = [(ident, load_manifest(path).name) for ident, path in built_in_manifests().items()]
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, text in rows:
+        out.print(f"{name:<{width}}  {text}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def explain(check: Annotated[str, typer.Argument(help="a check's ident, e.g. sampling-mismatch")]) -> None:
+    """Say what a check looks for, why it matters, and what it cannot see."""
+    known = all_checks()
+    if check not in known:
+        raise TargetError(f"{summary.closest(check, known)}; `audit list checks` names them all")
+    out.print(f"{check}: {known[check].question}\n\n{known[check].page}", markup=False)
+
+
+@app.command()
+def validate(files: Annotated[list[Path], typer.Argument(help="card or manifest files (TOML)")]) -> None:
+    """Check cards and manifests; every complaint names the file, the key and what was expected."""
+    complaints = [text for path in files if (text := summary.complaint(path))]
+    for text in complaints:
+        err.print(f"audit: {summary.plain(text)}", style="red", markup=False, soft_wrap=True)
+    if complaints:
+        raise typer.Exit(2)
+    out.print(f"{len(files)} valid", markup=False)
+
+
+@app.command()
+def schema(name: Annotated[SchemaName, typer.Argument(help="card, manifest or result")]) -> None:
+    """Print a JSON Schema."""
+    typer.echo(schema_text(name.value), nl=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,254 @@
+"""The epsilon ladder of one claim: each rung keeps what the rung above assumed and makes one correction.
+
+claimed → recomputed from the stated training → steps as run → sampler as coded → a person instead of a record
+→ preprocessing → un-noised channels. A rung that cannot be computed says why; a corrected ε is a bracket.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from audit.pricing import Price, price, price_curve, smallest_noise_multiplier
+from audit.setting import Setting
+from audit.types import ClaimResult, CurvePoint, Rung, Sampler, round_outward
+from audit.verdict import verdict
+
+NOT_STATED = "one record (the unit is not stated in the sources read)"
+CURVE_SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128)
+
+
+@dataclass(frozen=True)
+class _Here:
+    """What has been corrected so far, and the ε bracket that stands for it."""
+
+    steps: int
+    sampler: Sampler
+    unit: str
+    group_size: int = 1
+    lower: float = 0.0
+    upper: float = math.inf
+
+
+def claim_result(setting: Setting, cache: Path | None = None) -> ClaimResult:
+    """Price one claim. Pure: same setting, same result; `cache` is a folder of earlier prices or None."""
+    noise = _noise(setting, cache)
+    rungs = tuple(_rungs(setting, noise, cache))
+    level, sentence = verdict(setting, rungs)
+    return ClaimResult(
+        id=setting.ident,
+        label=setting.label,
+        wording=setting.wording,
+        mechanism=setting.mechanism,
+        dataset=setting.dataset,
+        epsilon=setting.epsilon,
+        delta=setting.delta,
+        privacy_unit=setting.privacy_unit,
+        records=setting.records,
+        noise_multiplier=None if noise is None else float(f"{noise:.6g}"),
+        noise_multiplier_derived=noise is not None and setting.noise_multiplier is None,
+        verdict=sentence,
+        verdict_level=level,
+        ladder=rungs,
+        curve=_curve(setting, noise, cache),
+    )
+
+
+def _noise(setting: Setting, cache: Path | None) -> float | None:
+    """The stated noise multiplier, else the smallest that gives the claim under Poisson sampling."""
+    if setting.missing:
+        return None
+    if setting.noise_multiplier is not None:
+        return setting.noise_multiplier
+    return smallest_noise_multiplier(setting, cache)
+
+
+def _rungs(setting: Setting, noise: float | None, cache: Path | None) -> Iterator[Rung]:
+    yield _claimed(setting)
+    if noise is None or setting.steps_accounted is None or setting.sampler_accounted is None:
+        yield _unavailable(setting, "recomputed", "Recomputed from the stated training", _why_missing(setting))
+        yield from _channel_rung(setting, None)
+        return
+    here = _Here(setting.steps_accounted, setting.sampler_accounted, setting.privacy_unit or NOT_STATED)
+    here, rung = _recomputed(setting, here, noise, cache)
+    yield rung
+    for correct in (_steps_as_run, _sampler_as_coded):
+        corrected = correct(setting, here, noise, cache)
+        if corrected is not None:
+            here, rung = corrected
+            yield rung
+    for here_or_none, rung in _person(setting, here, noise, cache):
+        here = here_or_none or here
+        yield rung
+    balanced = _preprocessing(setting, here, noise, cache)
+    if balanced is not None:
+        here, rung = balanced
+        yield rung
+    yield from _channel_rung(setting, here)
+
+
+def _why_missing(setting: Setting) -> str:
+    return f"Not in the sources read: {', '.join(setting.missing)}."
+
+
+def _claimed(setting: Setting) -> Rung:
+    if setting.delta is None:
+        return _unavailable(setting, "claimed", f"Claimed: ε = {setting.epsilon:g}", "Its δ is not in the sources read.")
+    return Rung(
+        id="claimed",
+        label=f"Claimed: ε = {setting.epsilon:g}",
+        epsilon_lower=setting.epsilon,
+        epsilon_upper=setting.epsilon,
+        delta=setting.delta,
+        privacy_unit=setting.privacy_unit or NOT_STATED,
+        neighboring_relation=setting.relation,
+        method="as stated",
+        assumption=f"{setting.wording[:1].upper()}{setting.wording[1:]} ε = {setting.epsilon:g}.",
+    )
+
+
+def _unavailable(setting: Setting, ident: str, label: str, why: str, unit: str | None = None) -> Rung:
+    return Rung(
+        id=ident,
+        label=label,
+        privacy_unit=unit or setting.privacy_unit or NOT_STATED,
+        neighboring_relation=setting.relation,
+        method="not computed",
+        assumption="None: nothing was computed.",
+        unavailable=why,
+    )
+
+
+def _priced(
+    setting: Setting, here: _Here, price: Price, ident: str, label: str, assumption: str
+) -> tuple[_Here, Rung]:
+    rung = Rung(
+        id=ident,
+        label=label,
+        epsilon_lower=round_outward(price.lower, up=False),
+        epsilon_upper=round_outward(price.upper, up=True),
+        delta=setting.delta,
+        privacy_unit=here.unit,
+        neighboring_relation=setting.relation,
+        method=price.method,
+        assumption=" ".join((assumption, *price.assumptions)),
+        group_size=here.group_size,
+    )
+    return replace(here, lower=price.lower, upper=price.upper), rung
+
+
+def _recomputed(setting: Setting, here: _Here, noise: float, cache: Path | None) -> tuple[_Here, Rung]:
+    origin = (
+        f"Noise multiplier {noise:.4g} as stated"
+        if setting.noise_multiplier is not None
+        else f"Noise multiplier not stated; {noise:.4g} is the smallest that gives the claim (derived)"
+    )
+    assumption = (
+        f"{origin}, {here.sampler} sampling with probability {setting.sampling_probability:.4g}, "
+        f"{here.steps:,} steps."
+    )
+    found = price(setting, noise, here.steps, here.sampler, 1, cache)
+    return _priced(setting, here, found, "recomputed", "Recomputed from the stated training", assumption)
+
+
+def _steps_as_run(setting: Setting, here: _Here, noise: float, cache: Path | None) -> tuple[_Here, Rung] | None:
+    if setting.steps_run is None or setting.steps_run == here.steps:
+        return None
+    found = price(setting, noise, setting.steps_run, here.sampler, 1, cache)
+    assumption = f"The released loop performs {setting.steps_run:,} noisy updates; {here.steps:,} were accounted."
+    return _priced(
+        setting, replace(here, steps=setting.steps_run), found, "steps-as-run", "Steps that the code runs", assumption
+    )
+
+
+def _sampler_as_coded(setting: Setting, here: _Here, noise: float, cache: Path | None) -> tuple[_Here, Rung] | None:
+    coded = setting.sampler_coded
+    if coded is None or coded == here.sampler:
+        return None
+    found = price(setting, noise, here.steps, coded, 1, cache)
+    assumption = f"The released loader is {coded}; {here.sampler} sampling was accounted."
+    return _priced(
+        setting, replace(here, sampler=coded), found, "sampler-as-coded", "Sampler that the code uses", assumption
+    )
+
+
+def _person(setting: Setting, here: _Here, noise: float, cache: Path | None) -> Iterator[tuple[_Here | None, Rung]]:
+    """Rungs whose privacy unit is a person with k records: k = 2, then the measured p99 and maximum."""
+    if setting.unit_is_person or setting.one_record_per_person:
+        return
+    sizes = _group_sizes(setting)
+    for ident, size, label, why in sizes:
+        at = replace(here, group_size=size, unit="all records of one person")
+        found = price(setting, noise, here.steps, here.sampler, size, cache)
+        yield _priced(setting, at, found, ident, label, why)
+    if setting.counts is None and setting.several_per_person:
+        for ident, label in (("person-p99", "A person at the 99th percentile"), ("person-max", "The heaviest person")):
+            why = f"Records per person were not measured: --data {setting.dataset}=PATH."
+            yield None, _unavailable(setting, ident, label, why, "all records of one person")
+
+
+def _group_sizes(setting: Setting) -> Iterator[tuple[str, int, str, str]]:
+    if setting.counts is None:
+        if setting.several_per_person:
+            yield "person-k2", 2, "A person with 2 records", "One person holds 2 records (supposed, not measured)."
+        return
+    counts = setting.counts
+    measured = f"measured over {counts.units:,} people with {counts.records:,} records in the file given"
+    p99 = math.ceil(counts.p99)
+    if counts.max >= 2:
+        yield "person-k2", 2, "A person with 2 records", "One person holds 2 records."
+    yield "person-p99", p99, f"A person at the 99th percentile: {p99} records", f"p99 = {counts.p99:g}, {measured}."
+    yield "person-max", counts.max, f"The heaviest person: {counts.max:,} records", f"Maximum, {measured}."
+
+
+def _preprocessing(setting: Setting, here: _Here, noise: float, cache: Path | None) -> tuple[_Here, Rung] | None:
+    """Class balancing to the smallest class: one raw record moves up to one training record in every class."""
+    if setting.balanced_classes is None:
+        return None
+    size = setting.balanced_classes * (here.group_size if setting.counts is not None else 1)
+    unit = here.unit if setting.counts is not None else "one record of the data before balancing"
+    at = replace(here, group_size=size, unit=unit)
+    found = price(setting, noise, here.steps, here.sampler, size, cache)
+    assumption = (
+        f"Balancing to the smallest of {setting.balanced_classes} classes turns one raw record into up to "
+        f"{setting.balanced_classes} training records, so the group has {size} records; the exact class count, "
+        "which is also released through the number of records, is not priced."
+    )
+    return _priced(setting, at, found, "preprocessing", "With the class balancing before training", assumption)
+
+
+def _channel_rung(setting: Setting, here: _Here | None) -> Iterator[Rung]:
+    """What the accounting does not cover: no upper bound follows, and where neighbours differ for certain, ε = ∞."""
+    if not setting.channels or setting.delta is None:
+        return
+    certain = any(channel.certain for channel in setting.channels)
+    yield Rung(
+        id="channels",
+        label="With what the accounting leaves out: no finite ε",
+        epsilon_lower=math.inf if certain else round_outward(here.lower, up=False) if here else 0.0,
+        epsilon_upper=math.inf,
+        delta=setting.delta,
+        privacy_unit=here.unit if here else setting.privacy_unit or NOT_STATED,
+        neighboring_relation=setting.relation,
+        method="no bound follows",
+        assumption="; ".join(f"{channel.what} ({channel.where})" for channel in setting.channels)[:3900] + ".",
+        group_size=here.group_size if here else None,
+    )
+
+
+def _curve(setting: Setting, noise: float | None, cache: Path | None) -> tuple[CurvePoint, ...]:
+    """ε(k) under the sampling and steps that were accounted, up to the heaviest person measured (16 if none was)."""
+    if noise is None or setting.sampler_accounted is not Sampler.POISSON:
+        return ()
+    most = setting.counts.max if setting.counts is not None else 16
+    sizes = [size for size in CURVE_SIZES if size < most] + [min(most, CURVE_SIZES[-1])]
+    return tuple(
+        CurvePoint(
+            group_size=size,
+            epsilon_lower=round_outward(found.lower, up=False),
+            epsilon_upper=round_outward(found.upper, up=True),
+        )
+        for size, found in price_curve(setting, noise, sorted(set(sizes)), cache)
+    )

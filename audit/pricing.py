@@ -1,0 +1,91 @@
+"""A claim's numbers handed to the accountants: setting in, price out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audit.setting import Setting
+from audit.types import NeighboringRelation, Sampler
+
+if TYPE_CHECKING:
+    from audit.accounting.bracket import Bracket
+
+CALIBRATING = ("pld", "prv", "rdp", "rdp-old")
+
+
+@dataclass(frozen=True)
+class Price:
+    """ε between two bounds, how it was found, and what it supposes."""
+
+    lower: float
+    upper: float
+    method: str
+    assumptions: tuple[str, ...]
+
+
+def price(
+    setting: Setting, noise_multiplier: float, steps: int, sampler: Sampler, group_size: int, cache: Path | None
+) -> Price:
+    """ε for a unit of `group_size` records after `steps` noisy updates under `sampler`."""
+    from audit.accounting.cache import remembered
+    from audit.accounting.sampling import epsilon_for_sampler
+
+    return _price(
+        remembered(
+            epsilon_for_sampler,
+            cache,
+            sampler=sampler.value,
+            noise_multiplier=noise_multiplier,
+            delta=setting.delta,
+            steps=steps,
+            sampling_probability=setting.sampling_probability,
+            batch_size=setting.batch_size,
+            records=setting.records,
+            group_size=group_size,
+            neighboring_relation=_relation(setting.relation),
+        )
+    )
+
+
+def price_curve(
+    setting: Setting, noise_multiplier: float, group_sizes: Sequence[int], cache: Path | None
+) -> list[tuple[int, Price]]:
+    """ε of each group size under the Poisson sampling and the steps that were accounted."""
+    steps = setting.steps_accounted
+    assert steps is not None  # a noise multiplier is known only where the steps are
+    return [
+        (size, price(setting, noise_multiplier, steps, Sampler.POISSON, size, cache)) for size in group_sizes
+    ]
+
+
+def smallest_noise_multiplier(setting: Setting, cache: Path | None) -> float:
+    """The smallest noise multiplier that gives the claimed ε by the stated accountant under Poisson sampling.
+
+    Accountants that are no bound, or are not stated, are read as the tight one.
+    """
+    from audit.accounting.cache import remembered
+    from audit.accounting.calibration import noise_multiplier_for
+
+    found: float = remembered(
+        noise_multiplier_for,
+        cache,
+        target_epsilon=setting.epsilon,
+        delta=setting.delta,
+        sampling_probability=setting.sampling_probability,
+        steps=setting.steps_accounted,
+        accountant=setting.accountant if setting.accountant in CALIBRATING else "pld",
+    )
+    return found
+
+
+def _price(bracket: Bracket) -> Price:
+    return Price(bracket.lower, bracket.upper, bracket.method, bracket.assumptions)
+
+
+def _relation(relation: NeighboringRelation) -> Any:
+    from dp_accounting.privacy_accountant import NeighboringRelation as Theirs
+
+    return Theirs[relation.name]

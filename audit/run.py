@@ -1,0 +1,225 @@
+"""Every check put to a subject, and the answers made one result."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from multiprocessing import get_context
+from pathlib import Path
+
+from audit.check import Check, all_checks
+from audit.ladder import claim_result
+from audit.records import Records, open_records
+from audit.setting import Setting, settings
+from audit.subject import Subject
+from audit.target import Target, TargetError, resolve
+from audit.types import (
+    AuditResult,
+    ClaimResult,
+    DataResult,
+    Finding,
+    Outcome,
+    PaperCard,
+    PaperInfo,
+    Provenance,
+    Skip,
+)
+
+Progress = Callable[[str, int, int], None]  # stage, done, total
+VERSIONED = ("dp-claim-audit", "dp-accounting", "numpy", "scipy", "pydantic", "pyarrow", "datasketch", "opacus", "torch")
+
+
+def run_audit(
+    target: str | Path,
+    data: Mapping[str, str | Path] | None = None,
+    corpora: Mapping[str, str | Path] | None = None,
+    code: str | Path | None = None,
+    *,
+    jobs: int = 1,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+    command: str = "run_audit",
+    debug: bool = False,
+) -> AuditResult:
+    """Audit a paper: its card, and the data, corpora and code that are given.
+
+    Args:
+        target: `prior-work/<paper>` for a built-in card, or a folder with a card.toml.
+        data: private data, dataset name on the card -> "PATH[,text=COL][,unit=COL]".
+        corpora: pretraining corpora, corpus name on the card -> the same.
+        code: a checkout of the authors' code; read, never run.
+        jobs: processes that price claims; above 1 the caller needs a `__main__` guard.
+        cache: folder for prices of earlier runs, or None; it holds no data and may be deleted.
+        progress: called as (stage, done, total).
+        debug: print the traceback of a check that fails.
+
+    Raises:
+        TargetError, CardError, RecordsError: one line each, before anything is computed.
+    """
+    begun, clock = datetime.now(UTC), time.monotonic()
+    tell = progress or (lambda stage, done, total: None)
+    found = resolve(target)
+    opened = _open(found, found.data | _specs(data), {d.name: d.manifest for d in found.card.dataset}, "dataset")
+    opened_corpora = _open(found, found.corpora | _specs(corpora), _corpora(found.card), "corpus")
+    measured = _measure(opened, opened_corpora, tell)
+    counts = {name: c for name in opened if (c := opened[name].counts) is not None}
+    claims = _price(list(settings(found.card, counts)), jobs, cache, tell)
+    folder = Path(code) if code is not None else found.code
+    if folder is not None and not folder.is_dir():
+        raise TargetError(f"{folder}: expected a folder with a checkout of the released code")
+    subject = Subject(found.card, found.manifests, opened, opened_corpora, folder, claims)
+    outcomes = _answer(subject, all_checks().values(), tell, debug)
+    inputs = {f"{r.role} {r.name}": r.identity.sha256 for r in measured}
+    return AuditResult(
+        paper=_paper(found.card),
+        claims=claims,
+        data=measured,
+        outcomes=outcomes,
+        provenance=Provenance(
+            command=command[:600],
+            versions=versions(),
+            commit=commit(),
+            started=begun.isoformat(timespec="seconds"),
+            seconds=round(time.monotonic() - clock, 1),
+            inputs=inputs,
+        ),
+    )
+
+
+def _specs(given: Mapping[str, str | Path] | None) -> dict[str, str]:
+    return {name: str(spec) for name, spec in (given or {}).items()}
+
+
+def _corpora(card: PaperCard) -> dict[str, str]:
+    return {corpus.name: corpus.manifest for corpus in card.corpus}
+
+
+def _open(found: Target, specs: Mapping[str, str], names: Mapping[str, str], what: str) -> dict[str, Records]:
+    """Open every file by its name on the card; a name that the card does not know is refused."""
+    for name in specs:
+        if name not in names:
+            known = ", ".join(sorted(names)) or "none"
+            raise TargetError(f"{name}: the card of {found.card.id} names no such {what}; it names: {known}")
+    return {name: open_records(spec, name, found.manifests.get(names[name])) for name, spec in specs.items()}
+
+
+def _measure(
+    data: Mapping[str, Records], corpora: Mapping[str, Records], tell: Progress
+) -> tuple[DataResult, ...]:
+    todo = [("private", r) for r in data.values()] + [("corpus", r) for r in corpora.values()]
+    results = []
+    for done, (role, records) in enumerate(todo):
+        tell("reading data", done, len(todo))
+        results.append(
+            DataResult(
+                name=records.name,
+                role=role,
+                format=records.format,
+                identity=records.identity,
+                text_column=records.text_column,
+                unit_column=records.unit_column,
+                counts=records.counts,
+            )
+        )
+    if todo:
+        tell("reading data", len(todo), len(todo))
+    return tuple(results)
+
+
+def _price(todo: list[Setting], jobs: int, cache: Path | None, tell: Progress) -> tuple[ClaimResult, ...]:
+    """Ladders of all claims, in the card's order whatever the number of processes."""
+    tell("pricing claims", 0, len(todo))
+    if jobs <= 1 or len(todo) < 2:
+        done = []
+        for setting in todo:
+            done.append(claim_result(setting, cache))
+            tell("pricing claims", len(done), len(todo))
+        return tuple(done)
+    with ProcessPoolExecutor(min(jobs, len(todo)), mp_context=get_context("spawn")) as pool:
+        futures = {pool.submit(claim_result, setting, cache): place for place, setting in enumerate(todo)}
+        results: dict[int, ClaimResult] = {}
+        for future in as_completed(futures):
+            results[futures[future]] = future.result()
+            tell("pricing claims", len(results), len(todo))
+    return tuple(results[place] for place in range(len(todo)))
+
+
+def _answer(subject: Subject, checks: Iterable[Check], tell: Progress, debug: bool) -> tuple[Outcome, ...]:
+    todo = list(checks)
+    outcomes = []
+    for check in todo:
+        tell("checking", len(outcomes), len(todo))
+        outcomes.append(put(check, subject, debug=debug))
+    tell("checking", len(outcomes), len(todo))
+    return tuple(outcomes)
+
+
+def put(check: Check, subject: Subject, *, debug: bool = False) -> Outcome:
+    """Put one check to a subject. A check that raises fails alone; its message, which may hold data, is dropped."""
+    try:
+        answers = list(check.run(subject))
+    except Exception as error:
+        if debug:
+            traceback.print_exc(file=sys.stderr)
+        return Outcome(check=check.ident, question=check.question, error=_place(error))
+    return Outcome(
+        check=check.ident,
+        question=check.question,
+        findings=tuple(answer for answer in answers if isinstance(answer, Finding)),
+        skips=tuple(answer for answer in answers if isinstance(answer, Skip)),
+    )
+
+
+def _place(error: Exception) -> str:
+    """The exception's type and the module:line it was raised at."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(frame.filename).stem}:{frame.lineno}"
+
+
+def _paper(card: PaperCard) -> PaperInfo:
+    return PaperInfo(
+        id=card.id,
+        title=card.title,
+        citation=card.citation,
+        arxiv=card.arxiv,
+        about=card.about,
+        caveat=card.caveat,
+        sources=card.sources,
+        observations=card.observation,
+        reported=card.reported,
+        not_in_sources=card.not_in_sources,
+        response=card.response,
+        corrections=card.corrections,
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of this toolkit, of Python and of what the figures depend on."""
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for name in VERSIONED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def commit() -> str | None:
+    """Commit of the toolkit's own checkout, or None when it runs from an installed package."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=5
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip() or None
+

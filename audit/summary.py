@@ -1,0 +1,120 @@
+"""An audit in a screenful of text."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from audit.cards import CardError, load_card, load_manifest
+from audit.types import AuditResult, ClaimResult, Finding, Rung, Severity, Status
+
+STYLES = {Severity.HIGH: "bold red", Severity.MEDIUM: "yellow", Severity.LOW: "cyan", Severity.INFO: "dim"}
+LEVELS = {"holds": "green", "weaker": "yellow", "broken": "red", "unknown": "dim"}
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def plain(text: str) -> str:
+    """`text` without control characters, so that nothing on a card can drive a terminal."""
+    return _CONTROL.sub("", text)
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """A complaint about an unknown name, with the closest known one."""
+    match = difflib.get_close_matches(name, list(known), n=1)
+    return f"{name}: unknown" + (f"; did you mean {match[0]}?" if match else "")
+
+
+def complaint(path: Path) -> str | None:
+    """What is wrong with a card or manifest, or None."""
+    try:
+        (load_card if is_card(path) else load_manifest)(path)
+    except CardError as error:
+        return str(error)
+    return None
+
+
+def is_card(path: Path) -> bool:
+    """A manifest states what kind of data it describes; a card never has a top-level `kind`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return True  # the card reader has the words for it
+    return re.search(r"^kind\s*=", text.split("\n[")[0], re.MULTILINE) is None
+
+
+def show(console: Console, result: AuditResult, written: list[Path]) -> None:
+    """Print verdicts, findings by severity, what could not be judged, and the files written."""
+    console.print(Text(plain(result.paper.title), style="bold"))
+    console.print()
+    if result.claims:
+        console.print(_claims(result.claims))
+    _findings(console, result)
+    skipped = [outcome.check for outcome in result.outcomes if outcome.status is Status.SKIPPED]
+    if skipped:
+        console.print(f"\nCould not be judged ({len(skipped)}): {', '.join(skipped)}", markup=False)
+    for outcome in result.outcomes:
+        if outcome.error:
+            console.print(f"Failed: {outcome.check} ({outcome.error}); --debug shows why", style="red", markup=False)
+    console.print()
+    for path in written:
+        console.print(f"wrote {path}", markup=False, soft_wrap=True)
+
+
+def _claims(claims: tuple[ClaimResult, ...]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("claim", "record-level ε", "one person", "verdict"):
+        table.add_column(name)
+    for claim in claims:
+        table.add_row(
+            Text(plain(claim.label)),
+            Text(_record_level(claim.ladder)),
+            Text(_person_level(claim.ladder)),
+            Text(plain(claim.verdict), style=LEVELS[claim.verdict_level]),
+        )
+    return table
+
+
+def _record_level(ladder: tuple[Rung, ...]) -> str:
+    at_record = [r for r in ladder if r.id in ("recomputed", "steps-as-run", "sampler-as-coded")]
+    return span(at_record[-1]) if at_record else "not computed"
+
+
+def _person_level(ladder: tuple[Rung, ...]) -> str:
+    at_person = [r for r in ladder if r.id.startswith("person-") and not r.unavailable]
+    if not at_person:
+        return "not measured"
+    return f"{span(at_person[-1])} (k = {at_person[-1].group_size})"
+
+
+def span(rung: Rung) -> str:
+    """The rung's bracket: one number where both ends read the same, ∞ as such."""
+    if rung.unavailable or rung.epsilon_lower is None or rung.epsilon_upper is None:
+        return "not computed"
+    if math.isinf(rung.epsilon_upper):
+        return "∞" if math.isinf(rung.epsilon_lower) else f"≥ {rung.epsilon_lower:.3g}"
+    low, high = f"{rung.epsilon_lower:.3g}", f"{rung.epsilon_upper:.3g}"
+    return high if abs(rung.epsilon_upper - rung.epsilon_lower) <= 0.01 * rung.epsilon_upper else f"{low} to {high}"
+
+
+def _findings(console: Console, result: AuditResult) -> None:
+    ranked: list[tuple[Severity, str, Finding]] = [
+        (severity, outcome.check, finding)
+        for severity in Severity
+        for outcome in result.outcomes
+        for finding in outcome.findings
+        if finding.severity is severity
+    ]
+    console.print(f"\n{len(ranked)} findings", style="bold")
+    for severity, check, finding in ranked:
+        line = Text(f"{severity.value:<7}", style=STYLES[severity])
+        line.append(f"{check}  ", style="bold")
+        line.append(plain(finding.summary), style="default")
+        line.append(f"  [{finding.basis.value}]", style="dim")
+        console.print(line, soft_wrap=False)
