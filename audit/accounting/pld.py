@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,17 +40,25 @@ class _Composed:
     log_scale: float
     charged: float
 
+    @cached_property
+    def weights(self) -> Floats:
+        """Untilted mass. The cap matters only where rounding alone makes delta exceed 1."""
+        return self.mass * np.exp(np.minimum(self.log_scale - self.tilt * self.losses, 700.0))
+
+    @cached_property
+    def outside(self) -> float:
+        """What is charged whatever epsilon is: impossible outcomes and the mass above the window."""
+        log_beyond = self.log_scale - self.tilt * float(self.losses[-1]) - _SMALL
+        return self.charged + math.exp(min(log_beyond, 700.0))
+
     def delta(self, epsilon: float) -> float:
         """Upper bound of delta(epsilon) for epsilon inside the window."""
-        inside = self.losses > epsilon
-        losses = self.losses[inside]
-        untilted = np.exp(np.minimum(self.log_scale - self.tilt * losses, 700.0))
-        total = float((-np.expm1(epsilon - losses) * untilted) @ self.mass[inside])
-        log_beyond = self.log_scale - self.tilt * float(self.losses[-1]) - _SMALL
-        return self.charged + total + math.exp(min(log_beyond, 700.0))
+        first = int(np.searchsorted(self.losses, epsilon))
+        gaps = epsilon - self.losses[first:]
+        return self.outside + float(-np.expm1(gaps) @ self.weights[first:])
 
 
-def epsilon(parts: Parts, delta: float, accuracy: float = 1e-3) -> float:
+def epsilon(parts: Parts, delta: float, accuracy: float = 3e-3) -> float:
     """Certified upper bound of epsilon(delta) for the composed pairs, one direction.
 
     Refines the lattice until the answer moves by less than `accuracy` (relative) or the lattice is full.
@@ -66,7 +75,7 @@ def epsilon(parts: Parts, delta: float, accuracy: float = 1e-3) -> float:
     return _refined(parts, tail, answer, accuracy)
 
 
-def delta(parts: Parts, epsilon: float, accuracy: float = 1e-3) -> float:
+def delta(parts: Parts, epsilon: float, accuracy: float = 3e-3) -> float:
     """Certified upper bound of delta(epsilon), epsilon of either sign, one direction."""
     tail = 1e-16 / sum(count for _, count in parts)
 
@@ -138,10 +147,20 @@ def _epsilon_on(lattices: Lattices, dropped: float, delta: float) -> float:
         return low + slack
     if composed.delta(high) > delta:
         return math.inf
-    while high - low > 1e-9 * max(1.0, high):
-        middle = (low + high) / 2
-        low, high = (low, middle) if composed.delta(middle) <= delta else (middle, high)
-    return high + slack
+    return _crossing(composed, low, high, delta) + slack
+
+
+def _crossing(composed: _Composed, low: float, high: float, delta: float) -> float:
+    """Epsilon in (low, high] just above where the bound on delta crosses `delta`."""
+
+    def excess(epsilon: float) -> float:
+        return math.log(max(composed.delta(epsilon), 1e-320) / delta)
+
+    step = 1e-9 * max(1.0, high)
+    found = float(optimize.brentq(excess, low, high, xtol=step))
+    while found < high and excess(found) > 0:
+        found, step = found + step, 2 * step
+    return min(found, high)
 
 
 def _window(lattices: Lattices, tilt: float, spread: float) -> tuple[float, float]:

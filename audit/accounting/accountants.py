@@ -1,0 +1,111 @@
+"""The one question of this package: how much epsilon does an event cost?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from dp_accounting import dp_event
+from dp_accounting.privacy_accountant import NeighboringRelation
+
+from audit.accounting.bracket import Bracket, Route
+from audit.accounting.contour_nodes import UnsuitablePairError
+from audit.accounting.fixed_size import ASSUMPTION as FIXED_SIZE
+from audit.accounting.inputs import (
+    AccountingInputError,
+    UnknownMechanismError,
+    require_count,
+    require_delta,
+)
+from audit.accounting.routes import NOT_CERTIFIED, ROUTES, Question
+from audit.accounting.steps import ADD_OR_REMOVE_ONE, is_not_private, leaves
+
+ACCOUNTANTS = ("all", *ROUTES)
+_ALL = ("contour", "pld", "rdp")
+_TIGHT = ("pld", "prv")
+TOLERANCE = 1e-4
+"""How far the lower route may pass an upper bound, relative to epsilon (1e-6 absolute), before they disagree."""
+GAP = 0.01
+"""How far a tight upper bound may lie above the lower route, relative to epsilon (0.01 absolute)."""
+
+
+def epsilon(
+    event: dp_event.DpEvent,
+    delta: float,
+    *,
+    group_size: int = 1,
+    neighboring_relation: NeighboringRelation = ADD_OR_REMOVE_ONE,
+    accountant: str = "all",
+) -> Bracket:
+    """Bracket of the epsilon that `event` costs a unit owning `group_size` records, at `delta`.
+
+    `all` takes the certified upper bounds (PLD by connect-the-dots, RDP) and the contour quadrature as the
+    independent lower route; the single names are `pld`, `rdp`, `rdp-old` (upper bounds: lower is 0), `prv`
+    (Opacus, a bracket; imports torch) and `contour` (an estimate on both sides). Noise multipliers are
+    relative to the clip norm under every relation. Raises AccountingInputError for impossible inputs and
+    its subclass UnknownMechanismError for an event that no chosen route can price.
+    """
+    require_delta(delta)
+    require_count("group_size", group_size)
+    if accountant not in ACCOUNTANTS:
+        raise AccountingInputError(f"accountant = {accountant!r}: expected one of {', '.join(ACCOUNTANTS)}")
+    if is_not_private(event):
+        return Bracket(math.inf, math.inf, "definition", ("a release without noise: no finite epsilon",))
+    question = Question(event, delta, int(group_size), neighboring_relation)
+    names = _ALL if accountant == "all" else (accountant,)
+    return combine(_answers(question, names), _assumptions(question))
+
+
+def _answers(question: Question, names: Iterable[str]) -> list[Route]:
+    """The routes that answer; where none bounds epsilon from above, the last reason is raised."""
+    routes: list[Route] = []
+    reason: Exception = UnknownMechanismError("no route answers")
+    for name in names:
+        if name == "rdp" and question.group_size > 1 and any(route.upper < math.inf for route in routes[1:]):
+            continue
+        try:
+            routes.append(ROUTES[name](question))
+        except (UnknownMechanismError, UnsuitablePairError, ArithmeticError) as error:
+            reason = error
+    if not routes or all(route.method == NOT_CERTIFIED for route in routes) and len(tuple(names)) > 1:
+        raise UnknownMechanismError(str(reason)) from None
+    return routes
+
+
+def _assumptions(question: Question) -> tuple[str, ...]:
+    sampled = (
+        isinstance(leaf, dp_event.SampledWithoutReplacementDpEvent) for leaf, _ in leaves(question.event)
+    )
+    return (FIXED_SIZE,) if any(sampled) and question.relation is ADD_OR_REMOVE_ONE else ()
+
+
+def combine(routes: list[Route], assumptions: tuple[str, ...] = ()) -> Bracket:
+    """One bracket from several routes; where they contradict each other it spans them and says so."""
+    certified = [route for route in routes if route.method != NOT_CERTIFIED] or routes
+    best = min(certified, key=lambda route: route.upper)
+    lowest = max(routes, key=lambda route: route.lower)
+    lower, upper = lowest.lower, best.upper
+    if not _agree(lower, upper, best.method in _TIGHT and lower > 0):
+        values = [value for route in routes for value in (route.lower, route.upper) if value > 0]
+        note = f"the routes disagree beyond the tolerance: {lowest.method} {lower:.6g}, {best.method} {upper:.6g}"
+        return Bracket(
+            min(values), max(values), "routes disagree", (*assumptions, note), tuple(routes), agree=False
+        )
+    notes = tuple(_notes(routes, lower, upper))
+    method = best.method if lower == 0 else f"{best.method} (upper), {lowest.method} (lower)"
+    return Bracket(min(lower, upper), upper, method, (*assumptions, *notes), tuple(routes))
+
+
+def _agree(lower: float, upper: float, tight: bool) -> bool:
+    if lower > upper * (1 + TOLERANCE) + 1e-6:
+        return False
+    return not tight or math.isinf(upper) or upper <= lower * (1 + GAP) + GAP
+
+
+def _notes(routes: list[Route], lower: float, upper: float) -> Iterable[str]:
+    if any(route.method == NOT_CERTIFIED for route in routes):
+        yield "the contour value is a quadrature: accurate, not certified"
+    elif lower == 0 and upper > 0:
+        yield "upper bound only: no independent route bounds it from below"
+    if math.isinf(upper):
+        yield "no finite upper bound was found by " + ", ".join(route.method for route in routes)

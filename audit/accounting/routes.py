@@ -1,0 +1,92 @@
+"""Each accountant as a route: what it says about one question, or why it cannot answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from dp_accounting import dp_event
+from dp_accounting.privacy_accountant import NeighboringRelation
+
+from audit.accounting import contour, pld, pld_library, prv, rdp, rdp_mixture
+from audit.accounting.bracket import Route
+from audit.accounting.inputs import UnknownMechanismError
+from audit.accounting.pairs import Parts, directions
+from audit.accounting.steps import ADD_OR_REMOVE_ONE, REPLACE_ONE, NoPairError, leaves, steps_of
+
+NOT_CERTIFIED = "contour"
+_DROP_SHARE = 1e-7
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """How much `event` costs a unit of `group_size` records at `delta` under `relation`."""
+
+    event: dp_event.DpEvent
+    delta: float
+    group_size: int
+    relation: NeighboringRelation
+
+    @cached_property
+    def directions(self) -> tuple[Parts, ...]:
+        """The composed dominating pairs; NoPairError where a step has none."""
+        count = sum(count for _, count in leaves(self.event))
+        drop = max(self.delta * _DROP_SHARE / max(count, 1), 1e-300)
+        return directions(steps_of(self.event, self.group_size, self.relation, drop))
+
+
+def contour_route(question: Question) -> Route:
+    """The saddle-point quadrature: a number on both sides, not certified."""
+    value = max(contour.epsilon(parts, question.delta) for parts in question.directions)
+    return Route(NOT_CERTIFIED, float(value), float(value))
+
+
+def pld_route(question: Question) -> Route:
+    """Connect-the-dots on our lattice, or in dp_accounting where a mechanism has no pair here."""
+    try:
+        upper = max(pld.epsilon(parts, question.delta) for parts in question.directions)
+        return Route("pld", 0.0, upper)
+    except NoPairError:
+        _require_single(question)
+        upper = pld_library.epsilon(question.event, question.delta, question.relation)
+        return Route("pld (dp_accounting)", 0.0, upper)
+
+
+def rdp_route(question: Question) -> Route:
+    """dp_accounting's RDP for one record; RDP of the mixture pair for groups and fixed-size batches."""
+    try:
+        _require_single(question)
+        return Route("rdp", 0.0, rdp.epsilon(question.event, question.delta, question.relation))
+    except UnknownMechanismError:
+        upper = max(rdp_mixture.epsilon(parts, question.delta) for parts in question.directions)
+        return Route("rdp of the mixture pair", 0.0, upper)
+
+
+def rdp_old_route(question: Question) -> Route:
+    """RDP with the conversion of 2016-2021."""
+    _require_single(question)
+    return Route("rdp-old", 0.0, rdp.epsilon_old(question.event, question.delta, question.relation))
+
+
+def prv_route(question: Question) -> Route:
+    """Opacus' PRV accountant: a bracket of its own."""
+    _require_single(question)
+    if question.relation is REPLACE_ONE:
+        raise UnknownMechanismError(f"prv: expected {ADD_OR_REMOVE_ONE.name}, got {question.relation.name}")
+    lower, _, upper = prv.epsilon(question.event, question.delta)
+    return Route("prv", lower, upper)
+
+
+def _require_single(question: Question) -> None:
+    if question.group_size != 1:
+        raise NoPairError(f"group_size = {question.group_size}: this accountant prices one record only")
+
+
+ROUTES: dict[str, Callable[[Question], Route]] = {
+    "pld": pld_route,
+    "rdp": rdp_route,
+    "prv": prv_route,
+    "contour": contour_route,
+    "rdp-old": rdp_old_route,
+}
