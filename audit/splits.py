@@ -1,0 +1,70 @@
+"""Which files of the given data are which split."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from audit.records import Records
+from audit.shards import find_shards
+
+_NAMES = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+}
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of a dataset: its name and the files that hold it."""
+
+    name: str  # "train", "validation" or "test"
+    files: tuple[Records, ...]
+
+    def texts(self) -> Iterator[str]:
+        for records in self.files:
+            yield from records.texts()
+
+
+def splits(data: Mapping[str, Records]) -> dict[str, tuple[Split, ...]]:
+    """Splits by dataset, for datasets given with at least two.
+
+    A folder gives a split for its files named for one ("train-0.jsonl"; "test/…" in a saved `datasets`
+    folder); a dataset named for one ("drugs-test") is a split of the dataset without that word.
+    """
+    found: dict[str, dict[str, list[Records]]] = {}
+    for base, split, records in (entry for item in data.items() for entry in _entries(*item)):
+        found.setdefault(base, {}).setdefault(split, []).append(records)
+    return {
+        base: tuple(Split(name, tuple(files)) for name, files in sorted(named.items()))
+        for base, named in sorted(found.items())
+        if len(named) > 1
+    }
+
+
+def _entries(name: str, records: Records) -> Iterator[tuple[str, str, Records]]:
+    own = _split_named(name)
+    if own is not None:
+        base = "-".join(word for word in _words(name) if word not in _NAMES)
+        yield base or name, own, records
+    elif records.path.is_dir():
+        for shard in find_shards(records.path):
+            split = _split_named(shard.name)
+            if split is not None:
+                yield name, split, replace(records, path=shard.path)
+
+
+def _words(name: str) -> list[str]:
+    return re.split(r"[^a-z0-9]+", name.lower())
+
+
+def _split_named(name: str) -> str | None:
+    """The one split that a name speaks of; None where it speaks of none or of several."""
+    spoken = {_NAMES[word] for word in _words(name) if word in _NAMES}
+    return spoken.pop() if len(spoken) == 1 else None
