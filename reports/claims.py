@@ -1,0 +1,197 @@
+"""Claims as the report shows them: what the corrected ε is, which claim stands for many, one section a mechanism."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from reports.ladder_svg import Mark, mark_for
+from reports.numbers import as_float, bracket, number
+from reports.scale import LogScale, scale_for
+from reports.wording import LEVELS, RELATIONS
+
+Json = Mapping[str, Any]
+TRAINING = ("recomputed", "steps-as-run", "sampler-as-coded")  # each takes the former's place
+
+
+@dataclass(frozen=True)
+class Row:
+    """One rung, ready to show."""
+
+    ident: str
+    label: str
+    value: str
+    unit: str
+    delta: str
+    group_size: int | None
+    note: int
+    mark: Mark | None
+    unavailable: str | None
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """A claim with its rungs."""
+
+    anchor: str
+    claim: Json
+    level: str
+    claimed: str
+    claimed_at: float
+    corrected: Json | None
+    corrected_value: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class MechanismSection:
+    """All claims made with one mechanism; `shown` stands for them, `table` is dataset × ε."""
+
+    anchor: str
+    name: str
+    shown: Ladder
+    others: tuple[Ladder, ...]
+    epsilons: tuple[str, ...]
+    table: tuple[tuple[str, tuple[tuple[Ladder, ...], ...]], ...]
+    levels: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Note:
+    """How a rung was got; shared by all rungs got the same way."""
+
+    label: str
+    method: str
+    relation: str
+    assumption: str
+
+
+class Notes:
+    """Numbers each way of getting a rung once."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Note, int] = {}
+
+    def number_of(self, rung: Json) -> int:
+        note = Note(rung["label"], rung["method"], RELATIONS[rung["neighboring_relation"]], rung["assumption"])
+        return self._numbers.setdefault(note, len(self._numbers) + 1)
+
+    def items(self) -> list[tuple[int, Note]]:
+        return [(n, note) for note, n in self._numbers.items()]
+
+
+def corrected_rung(ladder: Sequence[Json]) -> Json | None:
+    """The rung that carries the corrected ε, None where no rung beside the claimed one has a bracket.
+
+    Of the rungs that re-do the record-level accounting the last available one counts, since each takes the
+    former's place; against it stand the rungs for persons, preprocessing and channels; the largest wins.
+    """
+    available = [r for r in ladder if r["unavailable"] is None and r["id"] != "claimed"]
+    training = [r for r in available if r["id"] in TRAINING][-1:]
+    rivals = training + [r for r in available if r["id"] not in TRAINING]
+    return max(rivals, key=_size, default=None)
+
+
+def _size(rung: Json) -> tuple[float, float]:
+    return as_float(rung["epsilon_lower"]), as_float(rung["epsilon_upper"])
+
+
+def badness(ladder: Ladder) -> tuple[int, int, float, str]:
+    """Sorts the claim that stands for many first: worst level, most rungs computed, furthest from the claim."""
+    computed = sum(row.mark is not None for row in ladder.rows)
+    ratio = 0.0
+    if ladder.corrected is not None:
+        ratio = as_float(ladder.corrected["epsilon_lower"]) / max(as_float(ladder.claim["epsilon"]), 1e-12)
+    return list(LEVELS).index(ladder.level), -computed, -ratio, ladder.anchor
+
+
+def scale_of(claims: Iterable[Json]) -> LogScale:
+    """One axis for all ladders of a report, so that they can be compared."""
+    values = [as_float(c["epsilon"]) for c in claims]
+    for claim in claims:
+        values += [v for r in claim["ladder"] if r["unavailable"] is None for v in _size(r)]
+    return scale_for(v for v in values if not math.isinf(v))
+
+
+def ladders(claims: Sequence[Json], scale: LogScale, notes: Notes) -> list[Ladder]:
+    anchors = _anchors([c["id"] for c in claims])
+    return [_ladder(claim, anchor, scale, notes) for claim, anchor in zip(claims, anchors, strict=True)]
+
+
+def _ladder(claim: Json, anchor: str, scale: LogScale, notes: Notes) -> Ladder:
+    claimed = as_float(claim["epsilon"])
+    corrected = corrected_rung(claim["ladder"])
+    return Ladder(
+        anchor=anchor,
+        claim=claim,
+        level=claim["verdict_level"],
+        claimed=number(claimed),
+        claimed_at=scale.at(claimed),
+        corrected=corrected,
+        corrected_value=bracket(*_size(corrected)) if corrected else "unknown",
+        rows=tuple(_row(rung, scale, claimed, notes) for rung in claim["ladder"]),
+    )
+
+
+def _row(rung: Json, scale: LogScale, claimed: float, notes: Notes) -> Row:
+    gone = rung["unavailable"]
+    return Row(
+        ident=rung["id"],
+        label=rung["label"],
+        value="not computed" if gone is not None else bracket(*_size(rung)),
+        unit=rung["privacy_unit"],
+        delta="" if rung["delta"] is None else number(rung["delta"]),
+        group_size=rung["group_size"],
+        note=notes.number_of(rung),
+        mark=mark_for(rung, scale, claimed),
+        unavailable=gone,
+    )
+
+
+def mechanism_sections(shown: Sequence[Ladder]) -> list[MechanismSection]:
+    """One section a mechanism, in alphabetical order."""
+
+    def mechanism(ladder: Ladder) -> str:
+        return str(ladder.claim["mechanism"])
+
+    return [_section(name, list(group)) for name, group in groupby(sorted(shown, key=mechanism), key=mechanism)]
+
+
+def _section(name: str, group: list[Ladder]) -> MechanismSection:
+    worst = min(group, key=badness)
+    epsilons = sorted({as_float(item.claim["epsilon"]) for item in group})
+    datasets = list(dict.fromkeys(item.claim["dataset"] for item in group))
+    cells = {
+        (d, e): tuple(i for i in group if (i.claim["dataset"], as_float(i.claim["epsilon"])) == (d, e))
+        for d in datasets
+        for e in epsilons
+    }
+    counts = [(level, sum(item.level == level for item in group)) for level in LEVELS]
+    return MechanismSection(
+        anchor="mechanism-" + _slug(name),
+        name=name,
+        shown=worst,
+        others=tuple(item for item in group if item is not worst),
+        epsilons=tuple(number(e) for e in epsilons),
+        table=tuple((d, tuple(cells[d, e] for e in epsilons)) for d in datasets),
+        levels=tuple((level, count) for level, count in counts if count),
+    )
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-") or "x"
+
+
+def _anchors(idents: Sequence[str]) -> list[str]:
+    """One anchor an id, in the id's own letters; a clash gets a number."""
+    seen: dict[str, int] = {}
+    anchors = []
+    for ident in idents:
+        slug = "claim-" + _slug(ident)
+        seen[slug] = seen.get(slug, 0) + 1
+        anchors.append(slug if seen[slug] == 1 else f"{slug}~{seen[slug]}")
+    return anchors

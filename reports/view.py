@@ -1,0 +1,101 @@
+"""A result's JSON as the page needs it. The template shows what stands here and decides nothing."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reports import wording
+from reports.claims import Ladder, Notes, badness, ladders, mechanism_sections, scale_of
+from reports.curve_svg import curve_for
+from reports.findings import findings, skips
+from reports.numbers import as_float
+
+Json = Mapping[str, Any]
+
+
+def view(result: Json) -> dict[str, Any]:
+    """Everything the page shows, in the page's order."""
+    claims, notes = result["claims"], Notes()
+    scale = scale_of(claims)
+    shown = ladders(claims, scale, notes)
+    head = min(shown, key=badness, default=None)
+    levels = {level: sum(item.level == level for item in shown) for level in wording.LEVELS}
+    sections = mechanism_sections(shown)
+    return {
+        "words": wording,
+        "paper": result["paper"],
+        "arxiv_url": _arxiv_url(result["paper"]["arxiv"]),
+        "answer": wording.answer(levels),
+        "levels": levels,
+        "claims": shown,
+        "head": head,
+        "meaning": _meaning(head),
+        "spread": _spread(shown),
+        "scale": scale,
+        "sections": sections,
+        "notes": notes.items(),
+        "curves": _curves([s.shown for s in sections], head, result["data"]),
+        "findings": findings(result["outcomes"], claims),
+        "skips": skips(result["outcomes"], claims),
+        "outcomes": result["outcomes"],
+        "statuses": Counter(o["status"] for o in result["outcomes"]),
+        "observations": _by_kind(result["paper"]["observations"]),
+        "data": result["data"],
+        "provenance": result["provenance"],
+        "version": result["version"],
+    }
+
+
+def safe_url(url: str | None) -> str | None:
+    """The address if it is plain http(s), else None: nothing else becomes a link."""
+    return url if url and re.fullmatch(r"https?://[^\s<>\"'`]+", url) else None
+
+
+def _arxiv_url(ident: str | None) -> str | None:
+    return f"https://arxiv.org/abs/{ident}" if ident and re.fullmatch(r"\d{4}\.\d{4,5}(v\d+)?", ident) else None
+
+
+def _meaning(head: Ladder | None) -> list[dict[str, Any]]:
+    """What ε allows, as claimed and as corrected, for the claim at the head of the page."""
+    if head is None:
+        return []
+    delta = head.claim["delta"]
+    rows = [("As claimed", head.claimed, as_float(head.claim["epsilon"]), delta)]
+    if head.corrected is not None:
+        upper = as_float(head.corrected["epsilon_upper"])
+        rows.append(("Corrected", head.corrected_value, upper, head.corrected["delta"]))
+    return [
+        {
+            "name": name,
+            "value": value,
+            "odds": wording.odds(epsilon),
+            "caps": [wording.attack_cap(epsilon, d or 0.0, rate) for rate in (0.001, 0.01)],
+        }
+        for name, value, epsilon, d in rows
+    ]
+
+
+def _spread(shown: Sequence[Ladder]) -> list[Ladder]:
+    """The smallest and the largest corrected ε among the claims, when there are several."""
+    known = [item for item in shown if item.corrected is not None]
+    if len(known) < 2:
+        return []
+    by_size = sorted(known, key=lambda item: as_float(item.corrected["epsilon_lower"] if item.corrected else 0))
+    return [by_size[0], by_size[-1]]
+
+
+def _curves(shown: Sequence[Ladder], head: Ladder | None, data: Sequence[Json]) -> list[dict[str, Any]]:
+    """One picture a mechanism; those over measured records per person first, then the page's own claim."""
+    counts = {d["name"]: d["counts"] for d in data if d["role"] == "private" and d["counts"] is not None}
+    made = [(item, counts.get(item.claim["dataset"])) for item in shown]
+    pictures = [{"ladder": i, "counts": c, "curve": curve_for(i.claim, c)} for i, c in made]
+    drawn = [p for p in pictures if p["curve"] is not None]
+    return sorted(drawn, key=lambda p: (p["counts"] is None, p["ladder"] is not head))
+
+
+def _by_kind(observations: Sequence[Json]) -> list[tuple[str, list[Json]]]:
+    kinds = sorted({o["kind"] for o in observations}, key=lambda kind: (kind == "note", kind))
+    return [(kind, [o for o in observations if o["kind"] == kind]) for kind in kinds]

@@ -1,0 +1,128 @@
+"""The report's own words: levels, severities, bases, statuses, and sentences for people who are no experts."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from reports.numbers import number, plural
+from reports.scale import NO_GUARANTEE_ABOVE
+
+
+class Term(NamedTuple):
+    name: str
+    meaning: str
+
+
+LEVELS = {
+    "broken": Term("Does not hold", "the claim does not hold as worded"),
+    "weaker": Term("Weaker than it reads", "the claim holds only under something unsaid, and protects less than it reads"),
+    "unknown": Term("Cannot be judged", "the sources read do not suffice to tell"),
+    "holds": Term("Holds, as far as checked", "no check found anything against the claim"),
+}  # worst first
+
+SEVERITIES = {
+    "high": Term("High", "the claim does not hold as worded"),
+    "medium": Term("Medium", "it holds only under something unsaid"),
+    "low": Term("Low", "it stands but is hard to repeat"),
+    "info": Term("Info", "worth knowing"),
+}
+
+BASES = {
+    "observed": Term("observed", "measured in data or in a run"),
+    "computed": Term("computed", "follows by arithmetic from stated facts"),
+    "read": Term("read", "read in the paper or in released code"),
+    "pattern": Term("pattern", "a pattern in the code suggests it"),
+    "silence": Term("silence", "no source read says otherwise"),
+}
+
+CONFIDENCES = {"high": "high confidence", "medium": "medium confidence", "low": "low confidence"}
+
+STATUSES = {
+    "found": Term("Found", "at least one finding"),
+    "clean": Term("Clean", "judged, and nothing found"),
+    "skipped": Term("Not judged", "something needed was missing"),
+    "failed": Term("Failed", "the check itself broke; it says nothing about the claim"),
+}
+
+RELATIONS = {
+    "add-or-remove-one": "add or remove one",
+    "replace-one": "replace one",
+    "replace-special": "replace one by a null record",
+}
+
+KNOWN = {
+    "paper": "read in the paper",
+    "code": "read in the code",
+    "executed": "seen by running the code",
+    "derived": "derived by arithmetic",
+    "secondary": "somebody else's account",
+    "unconfirmed": "unconfirmed",
+}
+
+IDENTITIES = {
+    "named dataset": "This is the named dataset.",
+    "sample": "This is only a sample of the named dataset, not what the paper trained on.",
+    "unknown": "Whether this is the named dataset is unknown.",
+}
+
+
+def answer(counts: dict[str, int]) -> tuple[str, str]:
+    """(short answer, what it says of the claims), from the number of claims at each level."""
+    total = sum(counts.values())
+    if total == 0:
+        return "No claim to judge.", "The card names no ε."
+    of = "the claim" if total == 1 else f"{{}} of {total} claims"
+    if counts["broken"]:
+        return "No.", _some(of, counts["broken"], "does not hold as worded", "do not hold as worded")
+    if counts["weaker"]:
+        return "Less than it reads.", _some(
+            of, counts["weaker"], "protects less than it reads", "protect less than they read"
+        )
+    if counts["unknown"]:
+        return "It cannot be told.", _some(
+            of, counts["unknown"], "cannot be judged from the sources read", "cannot be judged from the sources read"
+        )
+    return "Yes, as far as checked.", "No check found anything against " + (
+        "the claim" if total == 1 else f"any of the {total} claims"
+    )
+
+
+def _some(of: str, count: int, one: str, many: str) -> str:
+    subject = of.format(count) if "{}" in of else of
+    return f"{subject[0].upper()}{subject[1:]} {one if count == 1 else many}"
+
+
+def what_it_bounds(lower: float, upper: float) -> str:
+    """What a corrected ε means for somebody whose data was used, in half a sentence."""
+    if math.isinf(lower):
+        return "no finite ε limits what the release can reveal"
+    if lower > NO_GUARANTEE_ABOVE:
+        return f"ε is above {NO_GUARANTEE_ABOVE:g}, which guarantees nothing of use"
+    if math.isinf(upper):
+        return f"ε is at least {number(lower)}, and no upper limit is proved"
+    if upper > NO_GUARANTEE_ABOVE:
+        return f"ε may be as large as {number(upper)}, which guarantees nothing of use"
+    return f"ε is at most {number(upper)}"
+
+
+def odds(epsilon: float) -> str:
+    """The factor e^ε by which a release can move the odds that somebody's data was used."""
+    if math.isinf(epsilon):
+        return "without limit"
+    factor = math.exp(min(epsilon, 700.0))
+    if epsilon > 100:
+        return f"up to a factor with {plural(math.floor(epsilon / math.log(10)) + 1, 'digit')}"
+    rounded = factor if factor < 10 else round(factor, -max(0, math.floor(math.log10(factor)) - 2))
+    return f"up to {number(float(f'{rounded:.3g}'))} times"
+
+
+def attack_cap(epsilon: float, delta: float, false_positive_rate: float) -> float:
+    """Largest true positive rate of any membership test at this false positive rate under (ε, δ).
+
+    min(e^ε·α + δ, 1 − e^−ε·(1 − δ − α)), the trade-off curve of (ε, δ)-DP (arXiv 1905.02383, eq. 5).
+    """
+    if math.isinf(epsilon):
+        return 1.0
+    rise = math.exp(min(epsilon, 700.0)) * false_positive_rate + delta
+    return max(0.0, min(1.0, rise, 1 - math.exp(-epsilon) * (1 - delta - false_positive_rate)))
