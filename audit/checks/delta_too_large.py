@@ -81,7 +81,7 @@ def _findings(subject: Subject, claim: Claim, dataset: str, sizes: tuple[Size, .
     if delta * size <= SMALL:
         return
     large = delta * size >= TOO_LARGE
-    follows = "is met by publishing one record in full" if large else "leaves little room below one record"
+    follows = "is met by publishing one record in full" if large else "is less than ten times below that of publishing one record"
     yield Finding(
         severity=Severity.HIGH if large else Severity.LOW,
         basis=Basis.COMPUTED,

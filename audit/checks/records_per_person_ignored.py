@@ -74,8 +74,9 @@ def _whole(records: Records | None) -> bool:
 
 
 def _claims(subject: Subject, dataset: DatasetUse) -> tuple[str, ...]:
-    person = {c.mechanism for c in subject.card.claim if value(c.unit_is_person) is True}
-    return tuple(c.id for c in subject.claims if c.dataset == dataset.name and c.mechanism not in person)
+    """Ids, as <claim>/<data set>/<ε>, of the claims on the data set that are not for a person."""
+    person = {c.id for c in subject.card.claim if value(c.unit_is_person) is True}
+    return tuple(ident for ident in subject.claims_of(dataset=dataset.name) if ident.split("/")[0] not in person)
 
 
 def _rungs(subject: Subject, dataset: DatasetUse) -> tuple[Evidence, ...]:

@@ -64,8 +64,8 @@ def _finding(subject: Subject, mechanism: Mechanism, rate: LearningRate) -> Find
         severity=Severity.HIGH,
         basis=Basis.COMPUTED,
         summary=f"The learning rate of {mechanism.id} is 0 at every step, so the model after training is the "
-        "checkpoint it started from, whatever the ε. Results of this code say nothing of private training; released code may "
-        "differ from the code that ran.",
+        "checkpoint it started from, whatever the ε. Results of this code say nothing of private training; released "
+        "code may differ from the code that ran.",
         evidence=(
             from_fact(
                 fact,
