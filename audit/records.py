@@ -1,4 +1,4 @@
-"""Records of a dataset or corpus, streamed from the files that hold them, and whether they are what they should be."""
+"""Records of a dataset or corpus, streamed from the files that hold them, and compared with a manifest."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def identify(sha256: str, records: int, manifest: Manifest | None) -> tuple[str,
     same = [what for what, number in published.items() if number == records]
     if same:
         return "named dataset", (
-            f"{records:,} records, exactly as many as the published {same[0]}; compared by number, not by content."
+            f"{records:,} records, as many as the published {same[0]}; compared by number, not by content."
         )
     total = _published_total(manifest)
     if total is None:

@@ -178,7 +178,11 @@ def _listed(description: Path, key: str) -> list[str]:
     try:
         entries = json.loads(description.read_bytes())[key]
         names = [entry["filename"] if isinstance(entry, dict) else entry for entry in entries]
-        sound = bool(names) and all(isinstance(n, str) and n == Path(n).name and n != ".." for n in names)
+        sound = (
+            isinstance(entries, list)
+            and bool(names)
+            and all(isinstance(n, str) and n == Path(n).name and n != ".." for n in names)
+        )
     except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
         sound, names = False, []
     if not sound:

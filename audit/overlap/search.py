@@ -1,4 +1,4 @@
-"""Exact and near-duplicates of private records in a corpus: private side in memory, corpus streamed past it once."""
+"""Exact and near-duplicates of private records in a corpus: private side in memory, corpus streamed once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RECALL = 0.99  # of a pair whose Jaccard similarity is just the threshold
 
 @dataclass(frozen=True)
 class OverlapResult:
-    """Which private records the corpus holds. Rows are 0-based, ascending and in at most one of the two lists.
+    """Which private records the corpus holds. Rows are 0-based, ascending, and in at most one list.
 
     `exact_rows` equal a corpus record after normalisation; `near_rows` have one at a Jaccard similarity of at
     least `threshold`. The other fields describe the near search and are None where there was none.
@@ -101,7 +101,7 @@ class _NearIndex:
 
 
 def bands_for(threshold: float, num_perm: int) -> tuple[int, int]:
-    """(bands, rows per band) with most rows, hence fewest candidates, at which `RECALL` holds at the threshold.
+    """(bands, rows per band) with most rows, hence fewest candidates, that keeps `RECALL` at the threshold.
 
     A pair of Jaccard similarity s becomes a candidate with probability 1 − (1 − s^rows)^bands.
     """
@@ -117,7 +117,7 @@ def recall(similarity: float, bands: int, rows: int) -> float:
 
 
 def exact_overlap(private: Iterable[str], corpus: Iterable[str]) -> OverlapResult:
-    """Private records that equal a corpus record after `normalise`. Holds the private texts; streams the corpus.
+    """Private records that equal a corpus record after `normalise`. Holds the private side only.
 
     Cannot see a private text inside a longer document, nor one that differs in a word or in punctuation.
     """
@@ -139,12 +139,12 @@ def near_overlap(
     shingle_size: int = 5,
     num_perm: int = 128,
 ) -> OverlapResult:
-    """Private records with a corpus record at a Jaccard similarity of at least `threshold` over word shingles.
+    """Private records with a corpus record whose word shingles have a Jaccard similarity >= `threshold`.
 
-    Candidates come from MinHash-LSH (Broder 1997; bands chosen by `bands_for`), so a pair just at the threshold
-    is missed with probability up to 1 − `recall_at_threshold`; each candidate is verified by its exact
-    similarity, so none is wrong. Cannot see a private text inside a longer document: the longer text has
-    many shingles of its own, which keeps the similarity low. A text shorter than a shingle matches the same words only.
+    Candidates come from MinHash-LSH (Broder 1997; bands by `bands_for`), so a pair just at the threshold is
+    missed with probability up to 1 − `recall_at_threshold`; each candidate is verified by its exact
+    similarity, so none is wrong. A text shorter than a shingle matches the same words only. Cannot see a
+    private text inside a longer document, whose many other shingles keep the similarity low.
 
     Raises:
         ValueError: threshold outside (0, 1], shingle_size below 1, num_perm below 2.
@@ -166,7 +166,7 @@ def near_overlap(
 def duplicates_within(
     texts: Iterable[str], *, threshold: float = 0.8, shingle_size: int = 5, num_perm: int = 128
 ) -> OverlapResult:
-    """Records of one dataset that have another record like them: exact, else near. As `near_overlap` otherwise."""
+    """Records of one dataset that have another like them: exact, else near. Limits as for `near_overlap`."""
     _require(threshold, shingle_size, num_perm)
     side = _Private.of(texts)
     index = _NearIndex(tuple(side.rows), threshold, shingle_size, num_perm)
