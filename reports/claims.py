@@ -15,7 +15,6 @@ from reports.scale import LogScale, scale_for
 from reports.wording import LEVELS, RELATIONS
 
 Json = Mapping[str, Any]
-TRAINING = ("recomputed", "steps-as-run", "sampler-as-coded")  # each takes the former's place
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,6 @@ class MechanismSection:
 class Note:
     """How a rung was got; shared by all rungs got the same way."""
 
-    label: str
     method: str
     relation: str
     assumption: str
@@ -77,7 +75,7 @@ class Notes:
         self._numbers: dict[Note, int] = {}
 
     def number_of(self, rung: Json) -> int:
-        note = Note(rung["label"], rung["method"], RELATIONS[rung["neighboring_relation"]], rung["assumption"])
+        note = Note(rung["method"], RELATIONS[rung["neighboring_relation"]], rung["assumption"])
         return self._numbers.setdefault(note, len(self._numbers) + 1)
 
     def items(self) -> list[tuple[int, Note]]:
@@ -85,15 +83,12 @@ class Notes:
 
 
 def corrected_rung(ladder: Sequence[Json]) -> Json | None:
-    """The rung that carries the corrected ε, None where no rung beside the claimed one has a bracket.
+    """The rung that carries the corrected ε: the last one with a bracket, for each keeps the corrections above it.
 
-    Of the rungs that re-do the record-level accounting the last available one counts, since each takes the
-    former's place; against it stand the rungs for persons, preprocessing and channels; the largest wins.
+    None where no rung beside the claimed one has a bracket.
     """
     available = [r for r in ladder if r["unavailable"] is None and r["id"] != "claimed"]
-    training = [r for r in available if r["id"] in TRAINING][-1:]
-    rivals = training + [r for r in available if r["id"] not in TRAINING]
-    return max(rivals, key=_size, default=None)
+    return available[-1] if available else None
 
 
 def _size(rung: Json) -> tuple[float, float]:

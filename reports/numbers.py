@@ -27,17 +27,19 @@ def number(value: float) -> str:
 
 
 def bracket(lower: float, upper: float) -> str:
-    """A bracket in words: one number, a range, "at least", or ∞."""
+    """A bracket in words: one number, a range, "at least", "no bound", or ∞."""
     if math.isinf(lower):
         return "∞"
     if math.isinf(upper):
-        return f"≥ {number(lower)}"
+        return f"≥ {number(lower)}" if lower else "no bound"
     low, high = number(lower), number(upper)
     return low if low == high else f"{low} – {high}"
 
 
 def share(value: float) -> str:
     """A share as a percentage with one decimal, never rounded to a misleading 0 % or 100 %."""
+    if value in (0, 1):
+        return f"{100 * value:.0f} %"
     if 0 < value < 0.001:
         return "under 0.1 %"
     if 0.999 < value < 1:

@@ -37,7 +37,7 @@ def view(result: Json) -> dict[str, Any]:
         "scale": scale,
         "sections": sections,
         "notes": notes.items(),
-        "curves": _curves([s.shown for s in sections], head, result["data"]),
+        "curves": _curves(shown, head, result["data"]),
         "findings": findings(result["outcomes"], claims),
         "skips": skips(result["outcomes"], claims),
         "outcomes": result["outcomes"],
@@ -88,12 +88,15 @@ def _spread(shown: Sequence[Ladder]) -> list[Ladder]:
 
 
 def _curves(shown: Sequence[Ladder], head: Ladder | None, data: Sequence[Json]) -> list[dict[str, Any]]:
-    """One picture a mechanism; those over measured records per person first, then the page's own claim."""
+    """One picture a mechanism, over measured records per person where there are some; the page's own claim first."""
     counts = {d["name"]: d["counts"] for d in data if d["role"] == "private" and d["counts"] is not None}
-    made = [(item, counts.get(item.claim["dataset"])) for item in shown]
-    pictures = [{"ladder": i, "counts": c, "curve": curve_for(i.claim, c)} for i, c in made]
-    drawn = [p for p in pictures if p["curve"] is not None]
-    return sorted(drawn, key=lambda p: (p["counts"] is None, p["ladder"] is not head))
+    drawn: dict[str, dict[str, Any]] = {}
+    for item in sorted(shown, key=lambda i: (i.claim["dataset"] not in counts, i is not head, badness(i))):
+        measured = counts.get(item.claim["dataset"])
+        curve = curve_for(item.claim, measured)
+        if curve is not None:
+            drawn.setdefault(item.claim["mechanism"], {"ladder": item, "counts": measured, "curve": curve})
+    return list(drawn.values())
 
 
 def _by_kind(observations: Sequence[Json]) -> list[tuple[str, list[Json]]]:

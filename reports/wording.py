@@ -99,6 +99,8 @@ def what_it_bounds(lower: float, upper: float) -> str:
         return "no finite ε limits what the release can reveal"
     if lower > NO_GUARANTEE_ABOVE:
         return f"ε is above {NO_GUARANTEE_ABOVE:g}, which guarantees nothing of use"
+    if math.isinf(upper) and lower == 0:
+        return "no limit on ε is proved"
     if math.isinf(upper):
         return f"ε is at least {number(lower)}, and no upper limit is proved"
     if upper > NO_GUARANTEE_ABOVE:
