@@ -241,9 +241,7 @@ def following(kept: Sequence[int], step: int, t: Tensor) -> Tensor:
     return torch.full_like(t, kept[step + 1] if step + 1 < len(kept) else -1)
 
 
-def descending(
-    num_timesteps: int, steps: int | Sequence[int] | None, *, from_last: bool = False
-) -> list[int]:
+def descending(num_timesteps: int, steps: int | Sequence[int] | None, *, from_last: bool = False) -> list[int]:
     """The timesteps a chain visits, last first: all, those given, or for a number n every (T // n)-th.
 
     Counted from 0 (GENIE keeps t divisible by the gap), or from T-1 (DiffuSeq).

@@ -179,9 +179,7 @@ class Block(nn.Module):
         self.ff = nn.ModuleDict({"net": nn.Sequential(*inner)})
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(H) for _ in range(3))
 
-    def forward(
-        self, hidden: Tensor, context: Tensor, mask: Tensor | None, context_mask: Tensor | None
-    ) -> Tensor:
+    def forward(self, hidden: Tensor, context: Tensor, mask: Tensor | None, context_mask: Tensor | None) -> Tensor:
         normed = self.norm1(hidden)
         hidden = hidden + self.attn1(normed, normed, mask)
         hidden = hidden + self.attn2(self.norm2(hidden), context, context_mask)
@@ -255,7 +253,7 @@ class Model(nn.Module):
     ) -> Tensor:
         """x_t (B, L, D), timesteps tau (B,), source -> x_0 (B, L, D).
 
-        context replaces the encoder, time_hidden the time MLP; attention_mask (B, L) counts unless pads_attended.
+        context replaces the encoder, time_hidden the time MLP; attention_mask (B, L) hides pads if not attended.
         """
         if context is None:
             context = self.encode(src_input_ids, src_attention_mask)

@@ -51,9 +51,7 @@ def fitted(left: list[int], right: list[int], room: int) -> tuple[list[int], lis
     return left, right
 
 
-def without_prompt(
-    tokenizer: PreTrainedTokenizerBase, ids: Tensor, conditioning: dict[str, Tensor]
-) -> list[str]:
+def without_prompt(tokenizer: PreTrainedTokenizerBase, ids: Tensor, conditioning: dict[str, Tensor]) -> list[str]:
     """Sampled joint ids (B, L) -> texts: special tokens skipped, the decoded prompt removed once."""
     hidden = conditioning["input_ids"].masked_fill(conditioning["input_mask"] == 1, tokenizer.pad_token_id)
     prompts = tokenizer.batch_decode(hidden, skip_special_tokens=True)
@@ -63,7 +61,5 @@ def without_prompt(
 
 def padded(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], length: int) -> Tensor:
     """[CLS] text [SEP] [PAD]..., cut or padded: (B, length)."""
-    rows = tokenizer(
-        list(texts), max_length=length, truncation=True, padding="max_length", return_tensors="pt"
-    )
+    rows = tokenizer(list(texts), max_length=length, truncation=True, padding="max_length", return_tensors="pt")
     return rows["input_ids"]
