@@ -81,12 +81,13 @@ def _findings(subject: Subject, claim: Claim, dataset: str, sizes: tuple[Size, .
     if delta * size <= SMALL:
         return
     large = delta * size >= TOO_LARGE
-    follows = "is met by publishing one record in full" if large else "is less than ten times below that of publishing one record"
+    follows = "that much" if large else "a tenth of that or more"
     yield Finding(
         severity=Severity.HIGH if large else Severity.LOW,
         basis=Basis.COMPUTED,
-        summary=f"The δ of {claim.id} on {dataset} is {delta:.3g}, which is {delta * size:.3g} divided by the "
-        f"number of {what}; a guarantee at that δ {follows}.",
+        summary=f"The δ of {claim.id} on {dataset} is {delta:.3g}, which is {delta * size:.3g} divided by the number "
+        f"of {what}. Publishing one record in full, picked at random, needs a δ of 1 over that number; this allows "
+        f"{follows}.",
         evidence=(
             from_fact(claim.delta, f"δ = {rule}"),
             *known,

@@ -1,0 +1,62 @@
+import pytest
+
+from audit.types import Basis, Finding, Severity, Skip
+
+IDENT = "steps-mismatch"
+
+
+def counted(nominal, unit):
+    return {"nominal_steps": nominal, "counted_in": unit}
+
+
+def rules(accounted, run, batch=256, physical=64):
+    return {
+        "batch_size": batch,
+        "physical_batch_size": physical,
+        "steps_accounted": counted(*accounted),
+        "steps_run": counted(*run),
+    }
+
+
+# Steps read off the checkpoint numbers of a released run: records, accounted, run.
+@pytest.mark.parametrize(
+    ("records", "accounted", "run"),
+    [(42_176, 50_160, 12_540), (34_823, 50_005, 12_604), (154_688, 50_215, 12_705), (141_376, 50_323, 12_719)],
+)
+def test_physical_batches_taken_for_steps_are_a_quarter_of_those_accounted(ask, records, accounted, run):
+    mechanism = rules((50_000, "logical"), (50_000, "physical"))
+    [finding] = ask(IDENT, mechanism=mechanism, dataset={"records": records})
+    assert (finding.severity, finding.basis) == (Severity.LOW, Basis.COMPUTED)
+    assert f"{accounted:,} steps accounted, {run:,} run" in " ".join(e.what for e in finding.evidence)
+
+
+def test_more_steps_than_accounted_break_the_claim(ask):
+    mechanism = rules((10_000, "logical"), (20_000, "logical"))
+    [finding] = ask(IDENT, mechanism=mechanism, dataset={"records": 25_600})
+    assert finding.severity is Severity.HIGH
+    assert "larger than claimed" in finding.summary
+
+
+def test_the_rung_as_run_gives_the_figure(ask, priced):
+    mechanism = rules((50_000, "logical"), (50_000, "physical"))
+    claims = (priced(3.0, steps_as_run=(1.40, 1.41)),)
+    [finding] = ask(IDENT, mechanism=mechanism, dataset={"records": 42_176}, claims=claims)
+    assert "between 1.4 and 1.41" in finding.summary
+    assert finding.claims == ("c/reviews/3",)
+
+
+def test_a_rule_without_the_physical_batch_size_or_records_is_a_skip(ask):
+    mechanism = rules((50_000, "logical"), (50_000, "physical"))
+    [skip] = ask(IDENT, mechanism=mechanism)
+    assert isinstance(skip, Skip)
+    del mechanism["physical_batch_size"]
+    [skip] = ask(IDENT, mechanism=mechanism, dataset={"records": 42_176})
+    assert isinstance(skip, Skip)
+
+
+def test_a_checkpoint_beyond_the_script_leaves_the_steps_unknown(ask):
+    steps = {"steps_in_training_script": 20_000, "steps_of_released_checkpoint": 400_000}
+    [finding] = ask(IDENT, mechanism=steps)
+    assert isinstance(finding, Finding)
+    assert (finding.severity, finding.basis) == (Severity.MEDIUM, Basis.READ)
+    assert "400,000" in finding.summary
