@@ -12,8 +12,15 @@ _SOURCE = {Known.PAPER: "paper", Known.CODE: "code", Known.EXECUTED: "code", Kno
 
 
 def from_fact(fact: Fact[Any], what: str) -> Evidence:
-    """A fact of the card, with where it stands."""
-    return Evidence(source=_SOURCE.get(fact.known, "card"), where=fact.where, what=what)
+    """A fact of the card, with where it stands and the card's note on it."""
+    noted = f"{what} ({fact.note})" if fact.note else what
+    return Evidence(source=_SOURCE.get(fact.known, "card"), where=fact.where, what=noted[:4000])
+
+
+def caution(*facts: Fact[Any] | None) -> str:
+    """The sentence that a summary owes its reader where it rests on released code, else nothing."""
+    on_code = any(f is not None and f.known in (Known.CODE, Known.EXECUTED) for f in facts)
+    return " Released code may differ from the code that ran." if on_code else ""
 
 
 def from_observation(seen: Observation) -> Evidence:
@@ -41,11 +48,12 @@ def readings_alone(
 ) -> Iterator[Finding]:
     """Findings that repeat an observation where the card's facts are silent.
 
-    An observation is left to the facts where these judged one of its mechanisms (`judged`), or judged
-    anything when it names none. The basis is never above "read": nothing was computed or measured here.
+    An observation is left to the facts for the mechanisms that these judged (`judged`), and altogether if it
+    names no mechanism and they judged any. The basis is never above "read": nothing was computed here.
     """
     for seen in observations(subject, check):
-        if judged if not seen.mechanisms else set(seen.mechanisms) & set(judged):
+        silent = [name for name in seen.mechanisms if name not in judged]
+        if not silent and (seen.mechanisms or judged):
             continue
         basis = seen.basis if seen.basis in (Basis.SILENCE, Basis.PATTERN) else Basis.READ
         yield Finding(
@@ -55,5 +63,5 @@ def readings_alone(
             + seen.what[:3800],
             evidence=(from_observation(seen),),
             remedy=remedy,
-            claims=tuple(c for name in seen.mechanisms for c in subject.claims_of(mechanism=name)),
+            claims=tuple(c for name in silent for c in subject.claims_of(mechanism=name)),
         )

@@ -23,30 +23,29 @@ def _is_given(subject: Subject, mechanism: Mechanism, corpus: CorpusUse) -> bool
     return corpus.name in subject.corpora and bool(claimed) and claimed <= set(subject.data)
 
 
-def _is_known(corpus: CorpusUse) -> bool:
-    return corpus.overlap_checked is not None and (corpus.overlap_checked.usable or corpus.overlap_checked.absent)
-
-
-def _is_unchecked(corpus: CorpusUse) -> bool:
-    return _is_known(corpus) and value(corpus.overlap_checked) is not True
+def _is_hearsay(corpus: CorpusUse) -> bool:
+    """Does the card know of an answer only from somebody else's account?"""
+    checked = corpus.overlap_checked
+    return checked is not None and not checked.usable and not checked.absent
 
 
 def _evidence(corpus: CorpusUse) -> Evidence:
     checked = corpus.overlap_checked
-    assert checked is not None
-    said = "read whole, silent on overlap with the private data" if checked.absent else "overlap was not looked for"
+    if checked is None:
+        return Evidence(source="card", where="sources read", what=f"{corpus.name}: nothing on overlap in what was read")
+    said = "read whole and silent on overlap" if checked.absent else "overlap was not looked for"
     return from_fact(checked, f"{corpus.name}: {said}")
 
 
 def _finding(subject: Subject, mechanism: Mechanism, corpora: list[CorpusUse]) -> Finding:
-    names = ", ".join(corpus.name for corpus in corpora)
+    known = [subject.manifests.get(corpus.manifest) for corpus in corpora]
+    names = ", ".join(m.name if m else c.name for m, c in zip(known, corpora, strict=True))
     read = any(value(corpus.overlap_checked) is False for corpus in corpora)
     return Finding(
         severity=Severity.MEDIUM,
         basis=Basis.READ if read else Basis.SILENCE,
-        summary=f"{mechanism.model} starts from a model that had seen {names}, and the sources read do not show that "
-        "anybody looked for the private texts there. The stated ε covers fine-tuning, not what the starting model "
-        "already knew.",
+        summary=f"{mechanism.model} builds on public training data ({names}), and the sources read do not show that "
+        "anybody looked for the private texts there. The stated ε covers fine-tuning, not what was learnt before it.",
         evidence=(*map(_evidence, corpora), *observed_in(subject, IDENT, mechanism.id)),
         remedy=REMEDY,
         claims=subject.claims_of(mechanism=mechanism.id),
@@ -74,13 +73,14 @@ def contamination_unchecked(subject: Subject) -> Iterator[Finding | Skip]:
     judged, silent = set(), []
     for mechanism in subject.card.mechanism:
         pairs = [c for c in subject.card.corpus if not c.mechanisms or mechanism.id in c.mechanisms]
-        unknown = [c for c in pairs if not _is_given(subject, mechanism, c) and not _is_known(c)]
-        unchecked = [c for c in pairs if not _is_given(subject, mechanism, c) and _is_unchecked(c)]
+        left = [c for c in pairs if value(c.overlap_checked) is not True and not _is_given(subject, mechanism, c)]
+        hearsay = [c for c in left if _is_hearsay(c)]
+        unchecked = [c for c in left if c not in hearsay]
         if unchecked:
             yield _finding(subject, mechanism, unchecked)
-        if unknown or not pairs:
-            silent.append(f"{mechanism.id} ({', '.join(c.name for c in unknown) or 'no corpus named'})")
-        if pairs and not unknown:
+        if hearsay or not pairs:
+            silent.append(f"{mechanism.id} ({', '.join(c.name for c in hearsay) or 'no corpus named'})")
+        else:
             judged.add(mechanism.id)
     yield from readings_alone(subject, IDENT, judged, Severity.MEDIUM, REMEDY)
     if silent:

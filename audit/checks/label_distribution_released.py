@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from audit.check import check
-from audit.evidence import from_fact, observed_in, readings_alone
+from audit.evidence import caution, from_fact, observed_in, readings_alone
 from audit.subject import Subject
 from audit.training import value
 from audit.types import Basis, Finding, Severity, Skip
@@ -48,7 +48,7 @@ def label_distribution_released(subject: Subject) -> Iterator[Finding | Skip]:
                 severity=Severity.HIGH,
                 basis=Basis.READ,
                 summary=f"The synthetic texts of {mechanism.id} carry the exact label counts of the private data. "
-                "A count without noise has no finite ε, so the claim does not cover the labels.",
+                "A count without noise has no finite ε, so the claim does not cover the labels." + caution(labels),
                 evidence=(
                     from_fact(labels, "labels are drawn in the exact proportions of the private data"),
                     *observed_in(subject, IDENT, mechanism.id),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from audit.check import check
-from audit.evidence import from_fact, observed_in, readings_alone
+from audit.evidence import caution, from_fact, observed_in, readings_alone
 from audit.subject import Subject
 from audit.training import value
 from audit.types import Basis, DatasetUse, Evidence, Finding, Severity, Skip
@@ -35,7 +35,8 @@ def _finding(subject: Subject, dataset: DatasetUse, real: Sequence[str], made: S
         basis=Basis.COMPUTED,
         summary=f"On {dataset.name}, {len(wrong)} of {len(made)} labels mean one class in the real data and another "
         "in the generation prompts, so a classifier trained on the synthetic texts learns the wrong names. "
-        "Scores on this dataset are invalid; the privacy of the texts is not touched.",
+        "Scores on this dataset are invalid; the privacy of the texts is not touched."
+        + caution(dataset.labels_in_data, dataset.labels_in_generation),
         evidence=(
             from_fact(dataset.labels_in_data, f"labels in the data, from index 0: {', '.join(real)}"),
             from_fact(dataset.labels_in_generation, f"labels as prompted, from index 0: {', '.join(made)}"),
@@ -72,7 +73,8 @@ def labels_shifted(subject: Subject) -> Iterator[Finding | Skip]:
         (silent if wrong is None else judged).append(dataset.name)
         if wrong and real is not None and made is not None:
             yield _finding(subject, dataset, real, made)
-    yield from readings_alone(subject, IDENT, judged, Severity.MEDIUM, REMEDY)
+    if not judged:
+        yield from readings_alone(subject, IDENT, (), Severity.MEDIUM, REMEDY)
     if silent:
         yield Skip(
             reason=f"What each label index means in data and in generation is not known, or not in the same words, "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from audit.check import check
-from audit.evidence import from_fact, observed_in, readings_alone
+from audit.evidence import caution, from_fact, observed_in, readings_alone
 from audit.subject import Subject
 from audit.training import value
 from audit.types import Basis, Evaluation, Finding, Severity, Skip
@@ -19,12 +19,12 @@ REMEDY = (
 
 def _finding(subject: Subject, evaluation: Evaluation) -> Finding:
     assert evaluation.comparable is not None
-    why = evaluation.why or "measured differently for the arms that are compared"
+    why = evaluation.why or "The arms that are compared were measured differently"
     return Finding(
         severity=Severity.LOW,
         basis=Basis.READ,
-        summary=f"{evaluation.metric} cannot be compared across the arms it is reported for: {why}. "
-        "The privacy claim is not touched; what it is said to cost in quality is.",
+        summary=f"Not measured alike: {evaluation.metric}. {why.rstrip('.')}. The privacy claim is not touched; "
+        "what privacy is said to cost in quality is." + caution(evaluation.comparable),
         evidence=(from_fact(evaluation.comparable, why), *observed_in(subject, IDENT)),
         remedy=REMEDY,
     )
@@ -53,7 +53,8 @@ def metric_not_comparable(subject: Subject) -> Iterator[Finding | Skip]:
     for evaluation in judged:
         if not value(evaluation.comparable):
             yield _finding(subject, evaluation)
-    yield from readings_alone(subject, IDENT, [e.id for e in judged], Severity.LOW, REMEDY)
+    if not judged:
+        yield from readings_alone(subject, IDENT, (), Severity.LOW, REMEDY)
     if silent or not judged:
         metrics = ", ".join(e.metric for e in silent) or "any metric"
         yield Skip(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from audit.check import check
-from audit.evidence import from_fact, observed_in, readings_alone
+from audit.evidence import caution, from_fact, observed_in, readings_alone
 from audit.subject import Subject
 from audit.training import delta_of, value
 from audit.types import Basis, DatasetUse, Evidence, Finding, Severity, Skip
@@ -59,7 +59,8 @@ def _finding(subject: Subject, dataset: DatasetUse) -> Finding:
         severity=Severity.MEDIUM,
         basis=Basis.COMPUTED if classes is not None else Basis.READ,
         summary=f"{dataset.name} is cut to its smallest class before training, so one record of the raw data can "
-        f"move {moved}. The claim holds for the balanced data, not for the raw data that people are in.",
+        f"move {moved}. The claim holds for the balanced data, not for the raw data that people are in."
+        + caution(dataset.class_balance),
         evidence=(
             from_fact(dataset.class_balance, "every class is cut to the count of the smallest one"),
             *bounds,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from audit.check import check
-from audit.evidence import from_fact, observed_in, readings_alone
+from audit.evidence import caution, from_fact, observed_in, readings_alone
 from audit.subject import Subject
 from audit.training import value
 from audit.types import Basis, Finding, Mechanism, Severity, Skip
@@ -27,7 +27,7 @@ def _finding(subject: Subject, mechanism: Mechanism) -> Finding:
         severity=Severity.MEDIUM,
         basis=Basis.READ if said else Basis.SILENCE,
         summary=f"For {mechanism.id}, something is chosen by looking at private data ({selection.value}), and that "
-        f"look {outside}. The stated ε holds for what was trained, not for the choice.",
+        f"look {outside}. The stated ε holds for what was trained, not for the choice." + caution(selection),
         evidence=(
             from_fact(selection, f"chosen on private data: {selection.value}"),
             *((from_fact(accounted, f"the choice {outside}"),) if accounted is not None else ()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from audit.check import check
-from audit.evidence import from_fact, observed_in, readings_alone
+from audit.evidence import caution, from_fact, observed_in, readings_alone
 from audit.overlap.search import OverlapResult, exact_overlap
 from audit.splits import splits
 from audit.subject import Subject
@@ -43,7 +43,8 @@ def _finding(subject: Subject, dataset: DatasetUse, result: OverlapResult | None
         severity=Severity.LOW,
         basis=Basis.OBSERVED if seen else Basis.READ,
         summary=f"Validation records of {dataset.name} are training records too, so a validation score measures "
-        "memory, and whatever is chosen by it is another look at private training data that ε does not pay for.",
+        "memory, and whatever is chosen by it is another look at private training data that ε does not pay for."
+        + ("" if seen else caution(dataset.validation_inside_train)),
         evidence=tuple(_evidence(subject, dataset, result)),
         remedy=REMEDY,
         claims=subject.claims_of(dataset=dataset.name),
@@ -76,7 +77,8 @@ def validation_inside_train(subject: Subject) -> Iterator[Finding | Skip]:
         if seen or stated:
             yield _finding(subject, dataset, result, seen)
         (silent if result is None and stated is None else judged).append(dataset.name)
-    yield from readings_alone(subject, IDENT, judged, Severity.LOW, REMEDY)
+    if not judged:
+        yield from readings_alone(subject, IDENT, (), Severity.LOW, REMEDY)
     if silent:
         yield Skip(
             reason=f"Whether validation records are kept out of training is not known for {', '.join(silent)}.",
