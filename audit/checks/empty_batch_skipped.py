@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from audit.check import Need, check
-from audit.evidence import from_fact, observed_in, readings_alone
+from audit.evidence import caution, from_fact, observed_in, readings_alone
 from audit.subject import Subject
 from audit.training import delta_of, sampling_probability, steps_accounted, value
 from audit.types import Basis, Evidence, Finding, Mechanism, Sampler, Severity, Skip
@@ -53,7 +53,7 @@ def empty_batch_skipped(subject: Subject) -> Iterator[Finding | Skip]:
         handled = value(mechanism.empty_batch)
         if handled is None:
             silent.append(mechanism.id)
-        elif handled != "noise":
+        elif handled == "skip" or (handled == "crash" and _may_stop(tuple(_runs(subject, mechanism)))):
             yield _finding(subject, mechanism, handled)
     judged = {m.id for m in subject.card.mechanism} - set(silent)
     yield from readings_alone(subject, IDENT, judged, Severity.LOW, REMEDY)
@@ -69,12 +69,12 @@ def _finding(subject: Subject, mechanism: Mechanism, handled: str) -> Finding:
     assert mechanism.empty_batch is not None
     what = "are skipped without noise" if handled == "skip" else "stop the run"
     known = tuple(_runs(subject, mechanism))
-    severity, follows, sums = (_skipped if handled == "skip" else _crashed)(known)
+    severity, follows, sums = (_skipped if handled == "skip" else _stopped)(known)
     return Finding(
         severity=severity,
         basis=Basis.COMPUTED if known else Basis.READ,
         summary=f"Empty batches {what} in the training of {mechanism.id}, where the accounting has a noised step. "
-        f"{follows} Released code may differ from the code that ran.",
+        f"{follows}" + caution(mechanism.empty_batch),
         evidence=(
             from_fact(mechanism.empty_batch, f"empty batches {what}"),
             *sums,
@@ -111,17 +111,22 @@ def _skipped(known: tuple[Run, ...]) -> tuple[Severity, str, tuple[Evidence, ...
     return Severity.HIGH if share >= 1 else Severity.MEDIUM, f"This adds up to {share:.2g} times the stated δ.", sums
 
 
-def _crashed(known: tuple[Run, ...]) -> tuple[Severity, str, tuple[Evidence, ...]]:
+def _expected(run: Run) -> float:
+    """Empty batches to be expected in a run: T(1−q)^N."""
+    _, records, probability, steps, _ = run
+    return steps * math.exp(records * math.log1p(-probability)) if probability < 1 else 0.0
+
+
+def _may_stop(known: tuple[Run, ...]) -> bool:
+    return not known or max(_expected(run) for run in known) >= NOTICEABLE
+
+
+def _stopped(known: tuple[Run, ...]) -> tuple[Severity, str, tuple[Evidence, ...]]:
     if not known:
         return Severity.LOW, "How likely that is cannot be computed from the sources read.", ()
-    expected = [
-        (steps * math.exp(records * math.log1p(-q)) if q < 1 else 0.0, name) for name, records, q, steps, _ in known
-    ]
     sums = tuple(
-        Evidence(source="accounting", where="T(1−q)^N", what=f"{name}: {many:.2g} empty batches expected")
-        for many, name in expected
+        Evidence(source="accounting", where="T(1−q)^N", what=f"{run[0]}: {_expected(run):.2g} empty batches expected")
+        for run in known
     )
-    most = max(many for many, _ in expected)
-    if most < NOTICEABLE:
-        return Severity.INFO, "On the stated data this is too rare to matter.", sums
+    most = max(_expected(run) for run in known)
     return Severity.LOW, f"Up to {most:.2g} are expected in a run, so a run as described may not finish.", sums

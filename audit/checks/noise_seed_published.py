@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from audit.check import Need, check
-from audit.evidence import from_fact, observed_in, readings_alone
+from audit.evidence import caution, from_fact, observed_in, readings_alone
 from audit.subject import Subject
 from audit.training import value
 from audit.types import Basis, Finding, Mechanism, Severity, Skip
@@ -63,8 +63,8 @@ def _finding(subject: Subject, mechanism: Mechanism) -> Finding:
         severity=Severity.HIGH,
         basis=Basis.READ,
         summary=f"The noise and the batches of {mechanism.id} come from the published seed {seed.value}, so whoever "
-        "runs the code again can subtract the noise. The claim holds only against a reader without the code; "
-        "released code may differ from the code that ran.",
+        "runs the code again can subtract the noise. The claim holds only against a reader without the code."
+        + caution(seed),
         evidence=(
             from_fact(seed, f"seed {seed.value} also drives noise and sampling"),
             *observed_in(subject, IDENT, mechanism.id),

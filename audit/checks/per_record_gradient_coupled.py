@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from audit.check import Need, check
-from audit.evidence import from_fact, observed_in, readings_alone
+from audit.evidence import caution, from_fact, observed_in, readings_alone
 from audit.subject import Subject
 from audit.training import value
 from audit.types import Basis, Evidence, Finding, Mechanism, Severity, Skip
@@ -70,7 +70,7 @@ def _finding(subject: Subject, mechanism: Mechanism, couplings: tuple[Evidence, 
         basis=Basis.READ,
         summary=f"In the training of {mechanism.id} one record also changes the clipped gradients of the records "
         "beside it, while the noise is scaled for one record that moves the sum by the clip norm C. The stated ε "
-        "does not follow; released code may differ from the code that ran.",
+        "does not follow." + caution(mechanism.position_gradient, mechanism.loss_reduction),
         evidence=(
             *couplings,
             Evidence(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from audit.check import Need, check
-from audit.evidence import from_fact, observed_in, readings_alone
+from audit.evidence import caution, from_fact, observed_in, readings_alone
 from audit.rungs import bracket_text, from_rung, rung_of
 from audit.subject import Subject
 from audit.training import value
@@ -77,7 +77,7 @@ def _finding(subject: Subject, mechanism: Mechanism) -> Finding:
         basis=Basis.COMPUTED if false else Basis.READ,
         summary=f"The ε of {mechanism.id} was computed for {AS[accounted.value]}, but the code uses {AS[coded.value]}. "
         + _consequence(false)
-        + " Released code may differ from the code that ran.",
+        + caution(accounted, coded),
         evidence=(
             from_fact(accounted, f"accounted: {AS[accounted.value]}"),
             from_fact(coded, f"coded: {AS[coded.value]}"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from audit.check import Need, check
-from audit.evidence import from_fact, observed_in, readings_alone
+from audit.evidence import caution, from_fact, observed_in, readings_alone
 from audit.rungs import bracket_text, from_rung, rung_of
 from audit.subject import Subject
 from audit.training import steps_accounted, steps_run, value
@@ -99,8 +99,8 @@ def _finding(subject: Subject, mechanism: Mechanism, off: list[_Steps], more: bo
     return Finding(
         severity=Severity.HIGH if more else Severity.LOW,
         basis=Basis.COMPUTED,
-        summary=f"{mechanism.id} was accounted for {worst.accounted:,} steps on {worst.dataset} and the released loop "
-        f"runs {worst.run:,}, {follows}{first}. Released code may differ from the code that ran.",
+        summary=f"{mechanism.id} was accounted for {worst.accounted:,} steps on {worst.dataset} and the loop "
+        f"runs {worst.run:,}, {follows}{first}." + caution(mechanism.steps_run),
         evidence=(
             from_fact(mechanism.steps_run, "how the loop counts its steps"),
             *(
@@ -127,7 +127,8 @@ def _lost(subject: Subject, mechanism: Mechanism, script: int, saved: int) -> Fi
         severity=Severity.MEDIUM,
         basis=Basis.READ,
         summary=f"The training script of {mechanism.id} runs {script:,} steps, but texts are sampled from a checkpoint "
-        f"of step {saved:,}. The number of steps behind the claim, and so its ε, cannot be known from the release.",
+        f"of step {saved:,}. The number of steps behind the claim, and so its ε, cannot be known from the release."
+        + caution(trained, sampled),
         evidence=(
             from_fact(trained, f"training script: {script:,} steps"),
             from_fact(sampled, f"checkpoint sampled from: step {saved:,}"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from audit.check import Need, check
-from audit.evidence import from_fact, observed_in, readings_alone
+from audit.evidence import caution, from_fact, observed_in, readings_alone
 from audit.subject import Subject
 from audit.training import learning_rate_at, value
 from audit.types import Basis, Finding, LearningRate, Mechanism, Severity, Skip
@@ -64,8 +64,8 @@ def _finding(subject: Subject, mechanism: Mechanism, rate: LearningRate) -> Find
         severity=Severity.HIGH,
         basis=Basis.COMPUTED,
         summary=f"The learning rate of {mechanism.id} is 0 at every step, so the model after training is the "
-        "checkpoint it started from, whatever the ε. Results of this code say nothing of private training; released "
-        "code may differ from the code that ran.",
+        "checkpoint it started from, whatever the ε. Results of this run say nothing of private training."
+        + caution(fact),
         evidence=(
             from_fact(
                 fact,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from audit.check import Need, check
-from audit.evidence import from_fact, observed_in, readings_alone
+from audit.evidence import caution, from_fact, observed_in, readings_alone
 from audit.subject import Subject
 from audit.training import value
-from audit.types import Basis, Evidence, Fact, Finding, Line, Mechanism, Severity, Skip
+from audit.types import Basis, Fact, Finding, Mechanism, Severity, Skip
 
 IDENT = "unaccounted-data-dependent-state"
 REMEDY = (
@@ -38,16 +39,17 @@ def unaccounted_data_dependent_state(subject: Subject) -> Iterator[Finding | Ski
     State that the card does not name. How much such a channel gives away in practice; the finding says
     that no ε follows from the accounting, not that somebody can read the records.
     """
-    silent = []
+    silent, written = list[str](), list[Mechanism]()
     for mechanism in subject.card.mechanism:
-        open_channels = tuple(_channels(mechanism))
-        if open_channels:
-            yield _finding(subject, mechanism, open_channels)
-        written, released = mechanism.raw_statistics_written, mechanism.raw_statistics_released
-        if written is not None and written.usable and not _stated(released):
-            yield _written(subject, mechanism, written)
-        elif not open_channels and not _closed(mechanism):
+        channels = tuple(_channels(mechanism))
+        if channels:
+            yield _finding(subject, mechanism, channels)
+        if _stated(mechanism.raw_statistics_written) and not _stated(mechanism.raw_statistics_released):
+            written.append(mechanism)
+        elif not channels and not _closed(mechanism):
             silent.append(mechanism.id)
+    if written:
+        yield _written(subject, written)
     judged = {m.id for m in subject.card.mechanism} - set(silent)
     yield from readings_alone(subject, IDENT, judged, Severity.HIGH, REMEDY)
     if silent:
@@ -59,7 +61,7 @@ def unaccounted_data_dependent_state(subject: Subject) -> Iterator[Finding | Ski
         )
 
 
-def _stated(fact: Fact[Line] | None) -> bool:
+def _stated(fact: Fact[Any] | None) -> bool:
     return value(fact) is not None
 
 
@@ -70,40 +72,48 @@ def _closed(mechanism: Mechanism) -> bool:
     return fixed or (released is not None and released.absent)
 
 
-def _channels(mechanism: Mechanism) -> Iterator[Evidence]:
-    sampler, schedule, raw = (
-        mechanism.timestep_sampler,
-        mechanism.noise_schedule,
-        mechanism.raw_statistics_released,
-    )
+def _channels(mechanism: Mechanism) -> Iterator[tuple[str, Fact[Any]]]:
+    """What reaches the release unaccounted, in words, and the fact that says so."""
+    sampler, schedule = mechanism.timestep_sampler, mechanism.noise_schedule
+    raw = mechanism.raw_statistics_released
     if sampler is not None and value(sampler) == "loss-aware":
-        yield from_fact(sampler, "un-noised losses of earlier batches choose the timesteps and weights of later ones")
+        yield "un-noised losses of earlier batches choose the timesteps and weights of later ones", sampler
     if schedule is not None and value(schedule) == "adaptive-private":
-        yield from_fact(schedule, "the noise schedule is fitted again and again to un-noised private losses")
+        yield "the noise schedule is fitted again and again to un-noised private losses", schedule
     if raw is not None and raw.usable:
-        yield from_fact(raw, f"released without noise: {raw.value}")
+        yield f"released without noise: {raw.value}", raw
 
 
-def _finding(subject: Subject, mechanism: Mechanism, found: tuple[Evidence, ...]) -> Finding:
+def _finding(subject: Subject, mechanism: Mechanism, channels: tuple[tuple[str, Fact[Any]], ...]) -> Finding:
     return Finding(
         severity=Severity.HIGH,
         basis=Basis.READ,
         summary=f"Private data reaches {mechanism.id} by a way that the accountant was not told of: "
-        + "; ".join(evidence.what for evidence in found)
-        + ". The stated ε does not cover it; released code may differ from the code that ran.",
-        evidence=(*found, *observed_in(subject, IDENT, mechanism.id)),
+        + "; ".join(what for what, _ in channels)
+        + ". The stated ε does not cover it."
+        + caution(*(fact for _, fact in channels)),
+        evidence=(
+            *(from_fact(fact, what) for what, fact in channels),
+            *observed_in(subject, IDENT, mechanism.id),
+        ),
         remedy=REMEDY,
         claims=subject.claims_of(mechanism=mechanism.id),
     )
 
 
-def _written(subject: Subject, mechanism: Mechanism, written: Fact[Line]) -> Finding:
+def _written(subject: Subject, mechanisms: list[Mechanism]) -> Finding:
+    """One finding for all mechanisms that write and do not release; observations may be shared by several."""
+    facts = [(m.id, m.raw_statistics_written) for m in mechanisms]
+    seen = dict.fromkeys(evidence for m in mechanisms for evidence in observed_in(subject, IDENT, m.id))
     return Finding(
         severity=Severity.LOW,
         basis=Basis.READ,
-        summary=f"The training of {mechanism.id} writes un-noised statistics of private data to disk. The claim "
-        "stands as long as these files are not released; released code may differ from the code that ran.",
-        evidence=(from_fact(written, f"written: {written.value}"), *observed_in(subject, IDENT, mechanism.id)),
+        summary=f"The training of {', '.join(m.id for m in mechanisms)} writes un-noised statistics of private data to "
+        "disk. The claim stands as long as these files are not released." + caution(*(fact for _, fact in facts)),
+        evidence=(
+            *(from_fact(fact, f"{name} writes {fact.value}") for name, fact in facts if fact is not None),
+            *seen,
+        ),
         remedy=REMEDY,
-        claims=subject.claims_of(mechanism=mechanism.id),
+        claims=tuple(c for m in mechanisms for c in subject.claims_of(mechanism=m.id)),
     )
