@@ -220,11 +220,18 @@ def _dotted(data: Any, place: Path_) -> str:
     text, owner = "", None
     for part in place:
         text += f"[{part}]" if isinstance(part, int) else f".{_key(part)}"
-        node = node[part] if isinstance(node, list) or (isinstance(node, dict) and part in node) else None
+        node = _at(node, part)
         if isinstance(part, int) and isinstance(node, dict):
             owner = node.get("id", node.get("name"))
     where = f' (in "{_shown(owner)}")' if isinstance(owner, str) else ""
     return (text.lstrip(".") or "top level") + where
+
+
+def _at(node: Any, part: str | int) -> Any:
+    try:
+        return node[part]
+    except (KeyError, IndexError, TypeError):
+        return None
 
 
 def _key(key: str) -> str:

@@ -61,6 +61,8 @@ Epsilon = Annotated[
     WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"const": "inf"}]}),
 ]
 Delta = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1, le=10**12)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=600)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -211,13 +213,13 @@ class DatasetUse(Model):
 
     name: Slug
     manifest: Slug
-    records: Fact[int] | None = None  # training records that the paper's accounting uses as N
+    records: Fact[Count] | None = None  # training records that the paper's accounting uses as N
     records_per_person_bounded: Fact[bool] | None = None  # is each person limited to one record?
     several_records_per_person: Fact[bool] | None = None  # can a person hold several?
     deduplicated: Fact[bool] | None = None
     validation_inside_train: Fact[bool] | None = None
     class_balance: Fact[Literal["minimum-class-count", "fixed-n", "none"]] | None = None
-    classes: Fact[int] | None = None
+    classes: Fact[Count] | None = None
     labels_in_data: Fact[tuple[str, ...]] | None = None  # label name at index 0, 1, …
     labels_in_generation: Fact[tuple[str, ...]] | None = None  # the class each index is prompted as
 
@@ -234,14 +236,14 @@ class CorpusUse(Model):
 class StepRule(Model):
     """Whole epochs up to a nominal number of steps; the loader's length counts logical or physical batches."""
 
-    nominal_steps: int = Field(ge=1)
+    nominal_steps: Count
     counted_in: Literal["logical", "physical"]
 
 
 class LearningRate(Model):
     """Linear warm-up, `base * min(1, step / warmup_steps)`, and the step it is called with."""
 
-    base: float = Field(gt=0)
+    base: Positive
     warmup_steps: int = Field(ge=0)
     step_argument: Literal["step", "constant"]
     constant_step: int | None = None
@@ -258,16 +260,16 @@ class Mechanism(Model):
     sampler_accounted: Fact[Sampler] | None = None
     sampler_coded: Fact[Sampler] | None = None
     sampling_rate: Fact[Literal["B/N", "1/ceil(N/B)"]] | None = None  # how q is made; B/N where not stated
-    batch_size: Fact[int] | None = None  # logical
-    physical_batch_size: Fact[int] | None = None
-    epochs: Fact[int] | None = None
-    steps: Fact[int] | None = None  # when the source gives steps outright
+    batch_size: Fact[Count] | None = None  # logical
+    physical_batch_size: Fact[Count] | None = None
+    epochs: Fact[Count] | None = None
+    steps: Fact[Count] | None = None  # when the source gives steps outright
     steps_accounted: Fact[StepRule] | None = None
     steps_run: Fact[StepRule] | None = None
-    steps_in_training_script: Fact[int] | None = None
-    steps_of_released_checkpoint: Fact[int] | None = None
-    clip_norm: Fact[float] | None = None
-    noise_multiplier: Fact[float] | None = None
+    steps_in_training_script: Fact[Count] | None = None
+    steps_of_released_checkpoint: Fact[Count] | None = None
+    clip_norm: Fact[Positive] | None = None
+    noise_multiplier: Fact[Positive] | None = None
     noise_seed: Fact[int] | None = None  # a seed published with the code that also drives noise and sampling
     secure_noise: Fact[bool] | None = None
     timestep_sampler: Fact[Literal["uniform", "loss-aware"]] | None = None
@@ -292,7 +294,7 @@ class Claim(Model):
     id: Slug
     mechanism: Slug
     datasets: tuple[Slug, ...] = Field(min_length=1)
-    epsilons: Fact[tuple[float, ...]]
+    epsilons: Fact[tuple[Positive, ...]]
     delta: Fact[Annotated[float, Field(gt=0, lt=1)] | DeltaRule] | None = None
     privacy_unit: Fact[Line] | None = None
     unit_is_person: Fact[bool] | None = None
