@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
 from audit.subject import Subject
 from audit.types import Basis, Evidence, Fact, Finding, Known, Observation, Severity
 
+_PLACE = re.compile(r"[\w./-]+\.\w+:\d+")  # file:first line
 _SOURCE = {Known.PAPER: "paper", Known.CODE: "code", Known.EXECUTED: "code", Known.DERIVED: "card"}
 
 
@@ -41,6 +43,14 @@ def observations(subject: Subject, check: str, mechanism: str | None = None) -> 
 def observed_in(subject: Subject, check: str, mechanism: str | None = None) -> tuple[Evidence, ...]:
     """Those observations as evidence, to stand beside a fact. They never raise a finding's basis."""
     return tuple(from_observation(seen) for seen in observations(subject, check, mechanism))
+
+
+def observed_at(subject: Subject, check: str, fact: Fact[Any]) -> tuple[Evidence, ...]:
+    """Observations of the very lines that `fact` names, where a check judges several things of one kind."""
+    places = set(_PLACE.findall(fact.where))
+    return tuple(
+        from_observation(seen) for seen in observations(subject, check) if places & set(_PLACE.findall(seen.where))
+    )
 
 
 def readings_alone(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from audit.check import check
-from audit.evidence import caution, from_fact, observed_in, readings_alone
+from audit.evidence import caution, from_fact, observed_at, readings_alone
 from audit.subject import Subject
 from audit.training import value
 from audit.types import Basis, Evaluation, Finding, Severity, Skip
@@ -25,7 +25,7 @@ def _finding(subject: Subject, evaluation: Evaluation) -> Finding:
         basis=Basis.READ,
         summary=f"Not measured alike: {evaluation.metric}. {why.rstrip('.')}. The privacy claim is not touched; "
         "what privacy is said to cost in quality is." + caution(evaluation.comparable),
-        evidence=(from_fact(evaluation.comparable, why), *observed_in(subject, IDENT)),
+        evidence=(from_fact(evaluation.comparable, why), *observed_at(subject, IDENT, evaluation.comparable)),
         remedy=REMEDY,
     )
 

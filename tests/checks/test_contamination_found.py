@@ -79,7 +79,6 @@ def test_a_corpus_that_is_not_given_is_named(tmp_path: Path) -> None:
     assert "not given: books" in outcome.skips[0].reason
 
 
-@pytest.mark.slow
 def test_two_snapshots_of_one_source_are_found_in_each_other(test_data: Path) -> None:
     """Reviews whose id is in both snapshots have the same text: more of them match than there are such ids."""
     result = run_audit(

@@ -8,7 +8,7 @@ import pytest
 
 from audit.cards import load_card
 from audit.check import all_checks
-from audit.evidence import caution, from_fact, readings_alone
+from audit.evidence import caution, from_fact, observed_at, readings_alone
 from audit.run import put
 from audit.subject import Subject
 from audit.types import Basis, Fact, Known, Severity, Status
@@ -88,3 +88,11 @@ def test_only_what_rests_on_code_carries_the_caution(known: Known) -> None:
 def test_the_cards_note_travels_with_its_fact() -> None:
     fact = Fact[bool](value=True, where="x", known=Known.PAPER, note="drawn anew each time")
     assert from_fact(fact, "drawn").what == "drawn (drawn anew each time)"
+
+
+def test_an_observation_of_the_same_lines_belongs_to_its_fact() -> None:
+    seen = {"kind": "metric-not-comparable", "where": "evaluation.py:97-100; other.py:3"}
+    subject = subject_with("labels-shifted/good/same-order", seen)
+    for where, expected in (("evaluation.py:97-100 (abc)", 1), ("evaluation.py:113", 0), ("section 4", 0)):
+        fact = Fact[bool](value=False, where=where, known=Known.CODE)
+        assert len(observed_at(subject, "metric-not-comparable", fact)) == expected
