@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import IO, Any
 
 from audit.shards import Shard, opened
@@ -47,7 +48,7 @@ class Format:
 
 
 def column_names(shard: Shard) -> list[str]:
-    """Column names from the header, the schema or the first object; a file without records has none.
+    """Column names from the header, the schema or the first objects; a file without records has none.
 
     Raises:
         RecordsError: the file cannot be read, or names a column twice.
@@ -180,7 +181,8 @@ def _object(shard: Shard, place: str, value: Any) -> dict[str, Any]:
 
 
 def _json_columns(shard: Shard) -> list[str]:
-    return list(next((value for _, value in _objects(shard)), {}))
+    """Keys of the first objects, in the order met: a key may be left out where it would be null."""
+    return list(dict.fromkeys(key for _, value in islice(_objects(shard), 1000) for key in value))
 
 
 def _json_rows(shard: Shard, columns: Sequence[str]) -> Iterator[Row]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import os.path
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +13,12 @@ from typing import Any
 
 from audit.formats import ABSENT, column_names, kind_of, rows
 from audit.shards import RecordsError as RecordsError
-from audit.shards import Shard, find_shards, sha256_of
+from audit.shards import Shard, find_shards, folder_sha256
 from audit.types import DataIdentity, Manifest, UnitCounts
 from audit.users import count_units
 
 _OPTION = re.compile(r",(\w+)=([^,]*)$")
-_NAME = re.compile(r"[A-Za-z_][\w .:/()-]{0,39}")
+_NAME = re.compile(r"|\s*[^\W\d][\w .:/()-]{0,39}")  # or none, as pandas names its index
 _SHOWN_COLUMNS = 20
 
 
@@ -84,12 +85,16 @@ class Records:
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the file as it lies; of a folder, of its sorted "<sha256>  <name>" lines."""
-        return sha256_of(self._shards, folder=self.path.is_dir())
+        return folder_sha256(self._digests) if self.path.is_dir() else next(iter(self._digests.values()))
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
+        return {shard.name: shard.sha256() for shard in self._shards}
 
     @cached_property
     def identity(self) -> DataIdentity:
         """Whether this is the dataset its manifest describes: by checksum, else by the number of records."""
-        verdict, why = identify(self.sha256, self.records, self.manifest)
+        verdict, why = identify(self._digests.values(), self.records, self.manifest)
         return DataIdentity.model_validate(
             {
                 "verdict": verdict,
@@ -135,7 +140,7 @@ def open_records(spec: str | Path, name: str, manifest: Manifest | None = None) 
 
 def _parse_spec(spec: str | Path) -> tuple[Path, dict[str, str]]:
     rest, options = str(spec), dict[str, str]()
-    while isinstance(spec, str) and not Path(rest).exists() and (match := _OPTION.search(rest)):
+    while isinstance(spec, str) and not os.path.exists(rest) and (match := _OPTION.search(rest)):
         option, value = match.groups()
         if option not in ("text", "unit"):
             raise RecordsError(f"{spec}: unknown option {option!r}; expected PATH,text=COL,unit=COL")
@@ -153,7 +158,7 @@ def _require_columns(shard: Shard, records: Records) -> None:
 
 
 def _listing(found: list[str]) -> str:
-    """The columns found, unless a file without a header would make records of them."""
+    """The columns found; not if they look like a record, as they would be in a file without a header."""
     if not all(_NAME.fullmatch(column) for column in found):
         return "its first line does not read like a header of column names"
     more = f" and {len(found) - _SHOWN_COLUMNS} more" if len(found) > _SHOWN_COLUMNS else ""
@@ -187,12 +192,15 @@ def _published_total(manifest: Manifest | None) -> int | None:
     return manifest.records or sum(manifest.splits.values()) or None
 
 
-def identify(sha256: str, records: int, manifest: Manifest | None) -> tuple[str, str]:
-    """Verdict ("named dataset", "sample" or "unknown") and why, from a checksum and the number of records."""
+def identify(digests: Collection[str], records: int, manifest: Manifest | None) -> tuple[str, str]:
+    """Verdict ("named dataset", "sample" or "unknown") and why, from the files' SHA-256 and the number of records."""
     if manifest is None:
         return "unknown", f"{records:,} records; no manifest describes this dataset to compare them with."
-    if sha256 in manifest.sha256.values():
-        return "named dataset", f"{records:,} records; the SHA-256 is one that the manifest publishes."
+    if set(digests) <= set(manifest.sha256.values()):
+        return (
+            "named dataset",
+            f"{records:,} records; each file's SHA-256 is one that the manifest publishes.",
+        )
     published = {f"split {split!r}": number for split, number in manifest.splits.items()}
     if manifest.records:
         published["dataset"] = manifest.records
@@ -205,8 +213,9 @@ def identify(sha256: str, records: int, manifest: Manifest | None) -> tuple[str,
     if total is None:
         return "unknown", f"{records:,} records; the manifest's source publishes no number to compare with."
     if records < total:
+        whole = "the whole corpus" if manifest.kind == "pretraining" else "the training set of a paper"
         return "sample", (
             f"{records:,} records; the manifest's source publishes {total:,}, "
-            "so this is a sample and not the training set of a paper."
+            f"so this is a sample and not {whole}."
         )
     return "unknown", f"{records:,} records, more than the {total:,} that the manifest's source publishes."

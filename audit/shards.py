@@ -9,7 +9,7 @@ import json
 import os
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,9 +60,9 @@ def find_shards(path: Path) -> tuple[Shard, ...]:
     Raises:
         RecordsError: nothing there, an unknown ending, an empty file, files of several formats.
     """
-    if not path.exists():
-        raise RecordsError(f"{path}: no such file or folder; check the path")
     with _readable(path):
+        if not path.exists():
+            raise RecordsError(f"{path}: no such file or folder; check the path")
         shards = _in_folder(path) if path.is_dir() else (_as_shard(path, path.name),)
     for shard in shards:
         if shard.path.stat().st_size == 0:
@@ -70,11 +70,9 @@ def find_shards(path: Path) -> tuple[Shard, ...]:
     return shards
 
 
-def sha256_of(shards: tuple[Shard, ...], *, folder: bool) -> str:
-    """SHA-256 of the file; of a folder, of its sorted `sha256sum`-style lines ("<sha256>  <name>\\n")."""
-    if not folder:
-        return shards[0].sha256()
-    lines = (f"{shard.sha256()}  {shard.name}\n" for shard in sorted(shards, key=lambda s: s.name))
+def folder_sha256(files: Mapping[str, str]) -> str:
+    """SHA-256 of a folder from name -> SHA-256 of its files: of their sorted "<sha256>  <name>\\n" lines."""
+    lines = (f"{digest}  {name}\n" for name, digest in sorted(files.items()))
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 

@@ -232,6 +232,18 @@ def test_a_file_without_a_header_shows_none_of_its_first_record(tmp_path: Path) 
     )
 
 
+def test_an_id_left_out_of_an_object_is_a_missing_id(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"text": "a"}\n{"text": "b", "user_id": "p"}\n{"text": null, "user_id": null}\n')
+    assert list(reviews(path).rows()) == [("a", None), ("b", "p"), ("", None)]
+
+
+def test_a_nameless_index_column_still_reads_as_a_header(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text(",body, user_id\n0,x,y\n")
+    assert "found , body,  user_id" in complaint(path)
+
+
 # ---------------------------------------------------------------- bad files
 
 HEADER = b"text,user_id\n"
@@ -334,6 +346,11 @@ def test_a_bad_file_is_refused_in_one_line(tmp_path: Path, name: str, content: b
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     assert complaint(tmp_path / "nope.csv") == ": no such file or folder; check the path"
+
+
+def test_a_name_too_long_for_a_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecordsError, match="cannot be read: file name too long"):
+        open_records(f"{tmp_path}/{'a' * 5000}.csv,text=text", "r")
 
 
 def test_a_missing_column_lists_those_there(tmp_path: Path) -> None:
@@ -448,13 +465,25 @@ def test_a_checksum_in_the_manifest_makes_it_the_named_dataset(tmp_path: Path) -
 def test_the_number_of_records_tells_sample_from_whole(
     published: dict[str, Any], verdict: str, figures: list[str]
 ) -> None:
-    found, why = identify("0" * 64, 10_000, manifest(**published))
+    found, why = identify(["0" * 64], 10_000, manifest(**published))
     assert found == verdict
     assert all(figure in why for figure in figures)
 
 
+def test_a_folder_is_the_named_dataset_only_if_every_file_is_published() -> None:
+    described = manifest(sha256={"train.csv": "1" * 64, "test.csv": "2" * 64}, records=12_000)
+    assert identify(["1" * 64, "2" * 64], 10_000, described)[0] == "named dataset"
+    assert identify(["1" * 64, "3" * 64], 10_000, described)[0] == "sample"
+
+
+def test_a_sample_of_a_pretraining_corpus_is_called_that() -> None:
+    assert identify(["0" * 64], 10, manifest(kind="pretraining", records=20))[1].endswith(
+        "not the whole corpus."
+    )
+
+
 def test_without_a_manifest_nothing_is_known() -> None:
-    assert identify("0" * 64, 10_000, None)[0] == "unknown"
+    assert identify(["0" * 64], 10_000, None)[0] == "unknown"
 
 
 def test_the_yelp_sample_is_called_a_sample(test_data: Path) -> None:

@@ -81,6 +81,12 @@ def test_a_long_text_with_one_word_changed_is_near_and_not_exact() -> None:
     assert (result.matched_exact, result.near_rows, result.share) == (0, (0,), 0.5)
 
 
+def test_at_a_threshold_of_one_only_the_same_words_match() -> None:
+    words = [f"w{i}" for i in range(100)]
+    result = near_overlap([" ".join(words), " ".join(words[:-1])], [", ".join(words)], threshold=1)
+    assert (result.exact_rows, result.near_rows) == ((), (0,))
+
+
 def test_a_private_text_inside_a_longer_document_is_not_seen() -> None:
     record = " ".join(f"w{i}" for i in range(40))
     assert near_overlap([record], [record + " " + " ".join(f"x{i}" for i in range(400))]).matched == 0
