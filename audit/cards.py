@@ -303,9 +303,9 @@ def schema_text(name: str) -> str:
 
 
 def _schema(name: str, model: type[BaseModel], mode: Any = "validation") -> dict[str, Any]:
-    schema = model.model_json_schema(mode=mode)
+    schema = _with_short_names(model.model_json_schema(mode=mode))
     for title, definition in schema.get("$defs", {}).items():
-        if title.startswith("Fact_") and mode == "validation":
+        if title.startswith("Fact"):
             _allow_unstated(definition)
     return schema | {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -314,8 +314,18 @@ def _schema(name: str, model: type[BaseModel], mode: Any = "validation") -> dict
     }
 
 
+def _with_short_names(schema: dict[str, Any]) -> dict[str, Any]:
+    """Fact1, Fact2, … in order of use: pydantic's own names spell out type parameters as its version sees them."""
+    text = json.dumps(schema, sort_keys=True)
+    for number, name in enumerate(dict.fromkeys(re.findall(r'"#/\$defs/(Fact_[^"]+)"', text)), start=1):
+        text = text.replace(f'"#/$defs/{name}"', f'"#/$defs/Fact{number}"').replace(f'"{name}": ', f'"Fact{number}": ')
+    renamed: dict[str, Any] = json.loads(text)
+    return renamed
+
+
 def _allow_unstated(definition: dict[str, Any]) -> None:
     """In TOML a fact has a value, or says `stated = false`."""
+    definition["title"] = "Fact"
     definition["properties"]["stated"] = {"const": False, "title": "Stated"}
     definition["required"] = [key for key in definition["required"] if key != "value"]
     definition["oneOf"] = [{"required": ["value"]}, {"required": ["stated"]}]
