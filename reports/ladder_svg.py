@@ -1,4 +1,4 @@
-"""Where the marks of a ladder go. The template draws them; text and units stay in HTML, so that they wrap and are read out."""
+"""Where the marks of a ladder go. The words stay in HTML, so that they wrap and are read out."""
 
 from __future__ import annotations
 

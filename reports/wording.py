@@ -16,7 +16,9 @@ class Term(NamedTuple):
 
 LEVELS = {
     "broken": Term("Does not hold", "the claim does not hold as worded"),
-    "weaker": Term("Weaker than it reads", "the claim holds only under something unsaid, and protects less than it reads"),
+    "weaker": Term(
+        "Weaker than it reads", "the claim holds only under something unsaid, and protects less than it reads"
+    ),
     "unknown": Term("Cannot be judged", "the sources read do not suffice to tell"),
     "holds": Term("Holds, as far as checked", "no check found anything against the claim"),
 }  # worst first

@@ -23,8 +23,8 @@ def rung(ident: str, label: str, lower: float | str | None, upper: float | str |
     return {
         "id": ident,
         "label": label,
-        "epsilon_lower": lower,
-        "epsilon_upper": upper,
+        "epsilon_lower": rounded(lower),
+        "epsilon_upper": rounded(upper),
         "delta": 2.371e-06,
         "privacy_unit": "one record",
         "neighboring_relation": "add-or-remove-one",
@@ -34,6 +34,10 @@ def rung(ident: str, label: str, lower: float | str | None, upper: float | str |
         "unavailable": None,
         **more,
     }
+
+
+def rounded(value: float | str | None) -> float | str | None:
+    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 def missing(ident: str, label: str, why: str) -> dict[str, Any]:
@@ -67,12 +71,16 @@ def ladder(epsilon: float, flaw: str) -> list[dict[str, Any]]:
             assumption="Worst-case data set; every other gradient opposes the target's.",
         ),
         person(2, "A person with 2 records", epsilon * 2.2, epsilon * 2.5, "person-k2"),
-        missing("person-p99", "A person at the 99th percentile", "records per person were not measured: no unit column"),
+        missing(
+            "person-p99", "A person at the 99th percentile", "records per person were not measured: no unit column"
+        ),
         person(38, "The person with most records", epsilon * 36.5, "inf", "person-max"),
         rung("preprocessing", "Class balancing before training", epsilon * 5, epsilon * 5.02),
     ]
     if flaw == "channel":
-        rungs.append(rung("channels", "Un-noised channel: loss-aware timesteps", "inf", "inf", method="exact statistic released"))
+        rungs.append(
+            rung("channels", "Un-noised channel: loss-aware timesteps", "inf", "inf", method="exact statistic released")
+        )
     else:
         rungs.append(missing("channels", "Un-noised channels", "none known in the sources read"))
     return rungs
@@ -118,7 +126,7 @@ def finding(severity: str, basis: str, summary: str, claims: tuple[str, ...] = (
             {
                 "source": "code",
                 "where": f"step_sample.py:{118 + n} at b042515",
-                "what": "The sampler keeps the last ten losses of each timestep and draws the next timestep in proportion.",
+                "what": "The sampler keeps the last ten losses of each timestep and draws in proportion.",
             }
             for n in range(evidence)
         ],
@@ -146,14 +154,22 @@ def outcomes(claims: list[dict[str, Any]]) -> list[dict[str, Any]]:
         outcome(
             "unaccounted-data-dependent-state",
             "Does training keep or release something computed from the private data without noise?",
-            finding("high", "computed", "The timestep sampler of DiffuSeq reads un-noised per-record losses.", diffusion, 3),
+            finding(
+                "high", "computed", "The timestep sampler of DiffuSeq reads un-noised per-record losses.", diffusion, 3
+            ),
             finding("low", "read", "Raw losses are written to the log.", some),
         ),
         outcome(
             "records-per-person-ignored",
             "Can one person hold several records, and does the claim say what it protects?",
             finding("medium", "observed", "6,403 people wrote the 10,000 records; one of them wrote 38.", ()),
-            skips=[{"reason": "WebMD carries no author column.", "needs": "a column that names the author", "claims": [claims[0]["id"]]}],
+            skips=[
+                {
+                    "reason": "WebMD carries no author column.",
+                    "needs": "a column that names the author",
+                    "claims": [claims[0]["id"]],
+                }
+            ],
         ),
         outcome("delta-too-large", "Is δ well below one over the number of people?"),
         outcome(
@@ -161,14 +177,34 @@ def outcomes(claims: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "Was the pretraining corpus searched for the private texts?",
             finding("medium", "silence", "No source read says that GPT-2's corpus was searched. " + HOSTILE, some),
         ),
-        outcome("split-overlap", "Do splits share texts?", skips=[{"reason": "No data to judge by.", "needs": "the private data: --data NAME=PATH", "claims": []}]),
-        outcome("labels-shifted", "Does generation prompt each class by its own name?", finding("info", "pattern", LONG)),
+        outcome(
+            "split-overlap",
+            "Do splits share texts?",
+            skips=[{"reason": "No data to judge by.", "needs": "the private data: --data NAME=PATH", "claims": []}],
+        ),
+        outcome(
+            "labels-shifted", "Does generation prompt each class by its own name?", finding("info", "pattern", LONG)
+        ),
         outcome("metric-not-comparable", "Are utility figures comparable?", error="KeyError at audit.checks.metric:41"),
     ]
 
 
 def data() -> list[dict[str, Any]]:
-    histogram = {"1": 4976, "2": 807, "3": 270, "4": 130, "5": 70, "6": 45, "7": 30, "8": 22, "9": 13, "12": 20, "17": 12, "24": 7, "38": 1}
+    histogram = {
+        "1": 4976,
+        "2": 807,
+        "3": 270,
+        "4": 130,
+        "5": 70,
+        "6": 45,
+        "7": 30,
+        "8": 22,
+        "9": 13,
+        "12": 20,
+        "17": 12,
+        "24": 7,
+        "38": 1,
+    }
     return [
         {
             "name": "webmd",
@@ -176,7 +212,7 @@ def data() -> list[dict[str, Any]]:
             "format": "jsonl.gz",
             "identity": {
                 "verdict": "sample",
-                "why": "10,000 records; the manifest's source publishes 141,368, so this is a sample and not the training set.",
+                "why": "10,000 records; the manifest's source publishes 141,368, so this is a sample.",
                 "sha256": "3f" * 32,
                 "records": 10000,
                 "published_records": 141368,
@@ -202,7 +238,13 @@ def data() -> list[dict[str, Any]]:
             "name": "qqp",
             "role": "corpus",
             "format": "parquet",
-            "identity": {"verdict": "unknown", "why": "The manifest publishes no count.", "sha256": "a0" * 32, "records": 404290, "published_records": None},
+            "identity": {
+                "verdict": "unknown",
+                "why": "The manifest publishes no count.",
+                "sha256": "a0" * 32,
+                "records": 404290,
+                "published_records": None,
+            },
             "text_column": "question",
             "unit_column": None,
             "counts": None,
@@ -227,14 +269,35 @@ def paper() -> dict[str, Any]:
         "citation": "Ochs and Habernal (2025). Private Synthetic Text Generation with Diffusion Models. NAACL.",
         "arxiv": "2410.22971",
         "about": "Trains text diffusion models and language models with DP-SGD and compares the synthetic text.",
-        "caveat": "Released code may differ from the code that ran; observations speak of the commit named beside them.",
+        "caveat": "Released code may differ from the code that ran; observations speak of the commit named.",
         "sources": [
-            {"id": "paper", "kind": "paper", "citation": "arXiv 2410.22971v2", "url": "https://arxiv.org/abs/2410.22971", "commit": None, "read": "full text"},
-            {"id": "code", "kind": "code", "citation": "released code", "url": "javascript:alert(1)", "commit": "b042515", "read": "file by file"},
+            {
+                "id": "paper",
+                "kind": "paper",
+                "citation": "arXiv 2410.22971v2",
+                "url": "https://arxiv.org/abs/2410.22971",
+                "commit": None,
+                "read": "full text",
+            },
+            {
+                "id": "code",
+                "kind": "code",
+                "citation": "released code",
+                "url": "javascript:alert(1)",
+                "commit": "b042515",
+                "read": "file by file",
+            },
         ],
         "observations": [
             observation,
-            {**observation, "id": "seed", "kind": "noise-seed-published", "what": HOSTILE, "basis": "computed", "figures": []},
+            {
+                **observation,
+                "id": "seed",
+                "kind": "noise-seed-published",
+                "what": HOSTILE,
+                "basis": "computed",
+                "figures": [],
+            },
             {**observation, "id": "note-1", "kind": "note", "what": LONG, "mechanisms": [], "figures": []},
         ],
         "reported": [{"what": "RoBERTa accuracy, SPAM, ε = 8", "value": "0.93", "where": "Table 2", "known": "paper"}],
@@ -270,13 +333,13 @@ def build(claims: list[dict[str, Any]] | None = None) -> dict[str, Any]:
     }
 
 
-@pytest.fixture()
+@pytest.fixture
 def result() -> dict[str, Any]:
     """A fresh, realistic result with 52 claims."""
     return copy.deepcopy(build())
 
 
-@pytest.fixture()
+@pytest.fixture
 def result_builder() -> Any:
     """Makes results of any number of claims: `result_builder(claims)`, with `result_builder.claim(...)`."""
 

@@ -1,0 +1,233 @@
+"""The page as a whole: well formed, closed to the network, complete, escaped, the same bytes for the same result."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from html import unescape
+from html.parser import HTMLParser
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reports.html import ReportError, render
+
+VOID = {"meta", "link", "br", "img", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """A page taken apart, with a stack that complains about the first tag closed out of order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.stack: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(page)
+        self.close()
+        assert not self.stack, f"never closed: {self.stack}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = [name for name, _ in attrs]
+        assert len(names) == len(set(names)), f"<{tag}> has an attribute twice: {names}"
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.stack.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.stack, f"</{tag}> closes nothing"
+        assert self.stack[-1] == tag, f"</{tag}> closes <{self.stack[-1]}> at {self.getpos()}"
+        self.stack.pop()
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.stack:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def values(self, attribute: str) -> list[str]:
+        return [attrs[attribute] or "" for _, attrs in self.tags if attribute in attrs]
+
+
+def squeezed(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_every_tag_is_closed_in_order(result: dict[str, Any]) -> None:
+    page = Page(render(result))
+    assert [tag for tag, _ in page.tags].count("h1") == 1
+
+
+def test_headings_never_skip_a_level(result: dict[str, Any]) -> None:
+    levels = [int(tag[1]) for tag, _ in Page(render(result)).tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(later <= earlier + 1 for earlier, later in pairwise(levels))
+
+
+def test_nothing_is_fetched_or_executed(result: dict[str, Any]) -> None:
+    text = render(result)
+    page = Page(text)
+    assert not {"script", "link", "img", "iframe", "object", "embed", "form", "base"} & {t for t, _ in page.tags}
+    assert not page.values("src")
+    assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on")]
+    for tag, attrs in page.tags:
+        href = attrs.get("href") or "#"
+        assert href.startswith("#") or (tag == "a" and href.startswith(("http://", "https://"))), (tag, href)
+    style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)
+    assert style is not None
+    assert "url(" not in style[1]
+    assert "@import" not in style[1]
+
+
+def test_every_inner_link_has_its_anchor_and_no_anchor_stands_twice(result: dict[str, Any]) -> None:
+    page = Page(render(result))
+    ids = page.values("id")
+    assert len(ids) == len(set(ids))
+    missing = {h for h in page.values("href") if h.startswith("#") and h[1:] not in ids}
+    assert not missing
+    pointed_at = {i for value in page.values("aria-labelledby") for i in value.split()}
+    assert pointed_at <= set(ids)
+
+
+def test_only_plain_web_addresses_become_links(result: dict[str, Any]) -> None:
+    page = Page(render(result))
+    assert "javascript:alert(1)" in page.text
+    assert not [h for h in page.values("href") if "javascript" in h]
+
+
+def test_every_finding_skip_rung_and_check_appears(result: dict[str, Any]) -> None:
+    text = Page(render(result)).text
+    for outcome in result["outcomes"]:
+        assert squeezed(outcome["question"]) in text
+        assert outcome["check"] in text
+        for finding in outcome["findings"]:
+            assert squeezed(finding["summary"]) in text
+            assert squeezed(finding["remedy"]) in text
+            assert all(squeezed(e["what"]) in text and e["where"] in text for e in finding["evidence"])
+        for skip in outcome["skips"]:
+            assert skip["reason"] in text
+            assert skip["needs"] in text
+    for claim in result["claims"]:
+        assert claim["label"] in text
+        assert claim["verdict"] in text
+
+
+def test_every_ladder_shows_each_of_its_rungs(result: dict[str, Any]) -> None:
+    text = unescape(render(result))
+    ladders = text.split('<div class="ladder')[1:]
+    assert len(ladders) == len(result["claims"])
+    shown = [re.findall(r"<li.*?</li>", part.split("</ol>")[0], re.DOTALL) for part in ladders]
+    assert sorted(len(rows) for rows in shown) == sorted(len(c["ladder"]) for c in result["claims"])
+    for rows in shown:
+        assert any("not computed" in row and "were not measured" in row for row in rows)
+
+
+def test_what_could_not_be_judged_is_never_called_clean(result: dict[str, Any]) -> None:
+    rows = re.findall(r"<tr>.*?</tr>", render(result), re.DOTALL)
+    (skipped,) = [r for r in rows if "split-overlap" in r]
+    (clean,) = [r for r in rows if "delta-too-large" in r]
+    (failed,) = [r for r in rows if "metric-not-comparable" in r]
+    assert "Not judged" in skipped
+    assert "Clean" not in skipped
+    assert "Clean" in clean
+    assert "KeyError at audit.checks.metric:41" in failed
+
+
+def test_the_first_screen_says_no_when_a_claim_is_broken(result: dict[str, Any]) -> None:
+    broken = sum(c["verdict_level"] == "broken" for c in result["claims"])
+    head = render(result).split("</header>")[0]
+    assert f"<strong>No.</strong> {broken} of {len(result['claims'])} claims do not hold" in head
+    assert "no finite ε limits what the release can reveal" in head
+
+
+def test_a_result_without_claims_data_or_findings_is_still_a_page(result: dict[str, Any]) -> None:
+    empty = {**result, "claims": [], "data": [], "outcomes": []}
+    text = Page(render(empty)).text
+    assert "No claim to judge." in text
+    assert "No data was given" in text
+
+
+def test_same_result_gives_the_same_bytes(result: dict[str, Any]) -> None:
+    reordered = json.loads(json.dumps(result, sort_keys=True))
+    assert render(result) == render(copy.deepcopy(result)) == render(reordered)
+
+
+def test_a_report_on_sixty_claims_stays_under_300_kilobytes(result_builder: Any) -> None:
+    claims = [result_builder.claim(f"model-{m}", "webmd", float(e), "channel") for m in range(12) for e in range(1, 6)]
+    assert len(claims) == 60
+    assert len(render(result_builder(claims)).encode()) < 300_000
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None])
+def test_an_unknown_version_is_refused_in_one_line(result: dict[str, Any], version: Any) -> None:
+    with pytest.raises(ReportError, match="expected version 1") as refusal:
+        render({**result, "version": version})
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_missing_part_is_named(result: dict[str, Any]) -> None:
+    del result["provenance"]
+    with pytest.raises(ReportError, match="provenance"):
+        render(result)
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Paths of every string that somebody else may have written."""
+    if isinstance(value, dict):
+        return [p for k, v in value.items() for p in leaves(v, (*path, k))]
+    if isinstance(value, list):
+        return [p for n, v in enumerate(value) for p in leaves(v, (*path, n))]
+    return [path] if isinstance(value, str) and value != "inf" and path[-1] not in ENUMERATED else []
+
+
+ENUMERATED = {
+    "severity", "basis", "confidence", "status", "verdict_level", "neighboring_relation", "role", "known",
+}  # fmt: skip
+HOSTILE = ["<script>x</script>", '"><img src=x onerror=y>', "</style><svg onload=y>", "' onclick='y", "</title><b>"]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(choice=st.data())
+def test_hostile_text_in_any_string_stays_text(result_builder: Any, choice: st.DataObject) -> None:
+    result = result_builder([result_builder.claim("genie", "webmd", 8.0, "channel")])
+    path = choice.draw(st.sampled_from([p for p in leaves(result) if p[-2:] != ("identity", "verdict")]))
+    hostile = choice.draw(st.sampled_from(HOSTILE))
+    assert skeleton(with_text(result, path, hostile)) == skeleton(with_text(result, path, "harmless"))
+
+
+def with_text(result: dict[str, Any], path: tuple[Any, ...], text: str) -> str:
+    changed = copy.deepcopy(result)
+    place = changed
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = text
+    return render(changed)
+
+
+def skeleton(page: str) -> list[tuple[str, list[str]]]:
+    """Tags and the names of their attributes: what the browser acts on."""
+    return [(tag, sorted(attrs)) for tag, attrs in Page(page).tags]
+
+
+def test_hostile_text_everywhere_at_once_stays_text(result_builder: Any) -> None:
+    result = result_builder([result_builder.claim("genie", "webmd", 8.0, "channel")])
+    for path in leaves(result):
+        if path[-2:] == ("identity", "verdict") or path[-1] in ("id", "check", "name", "dataset"):
+            continue
+        place = result
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = HOSTILE[1]
+    text = render(result)
+    assert HOSTILE[1] not in text
+    assert text.count("&gt;&lt;img src=x onerror=y&gt;") > 60
+    Page(text)

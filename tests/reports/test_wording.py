@@ -1,0 +1,90 @@
+"""Numbers keep what the result says; sentences about ε agree with the mathematics."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports.numbers import bracket, number, share
+from reports.wording import answer, attack_cap, odds, what_it_bounds
+
+SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+
+
+@given(st.floats(min_value=1e-300, max_value=1e300))
+def test_a_printed_number_reads_back_as_the_number(value: float) -> None:
+    text = number(value).replace(",", "")
+    mantissa, _, power = text.partition(" × 10")
+    assert float(Decimal(mantissa).scaleb(int(power.translate(SUPERSCRIPTS) or 0))) == value
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "text"),
+    [
+        (8.0, 8.0, "8"),
+        (2.97, 2.98, "2.97 – 2.98"),
+        (36.5, math.inf, "≥ 36.5"),
+        (0.0, math.inf, "no bound"),
+        (math.inf, math.inf, "∞"),
+        (0.0, 121600.0, "0 – 121,600"),
+    ],
+)
+def test_a_bracket_reads_as_what_is_known(lower: float, upper: float, text: str) -> None:
+    assert bracket(lower, upper) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0 %"), (1.0, "100 %"), (0.9999, "over 99.9 %"), (1e-6, "under 0.1 %"), (0.7771, "77.7 %")],
+)
+def test_a_share_is_never_rounded_to_certainty(value: float, text: str) -> None:
+    assert share(value) == text
+
+
+rates = st.floats(min_value=1e-5, max_value=0.5)
+
+
+@given(st.floats(min_value=0, max_value=600), st.floats(min_value=0, max_value=0.1), rates)
+def test_no_attack_exceeds_what_both_inequalities_of_dp_allow(epsilon: float, delta: float, rate: float) -> None:
+    """Oracle: TPR ≤ e^ε FPR + δ, and 1 − FPR ≤ e^ε (1 − TPR) + δ with equality for at least one."""
+    cap = attack_cap(epsilon, delta, rate)
+    forward = math.exp(epsilon) * rate + delta - cap
+    backward = math.exp(epsilon) * (1 - cap) + delta - (1 - rate)
+    slack = 1e-9 * math.exp(epsilon)
+    assert forward >= -slack
+    assert backward >= -slack
+    assert rate <= cap + 1e-12
+    assert cap <= 1
+    assert min(forward, backward) <= slack + 1e-9
+
+
+def test_infinite_epsilon_excludes_no_attack() -> None:
+    assert attack_cap(math.inf, 1e-6, 0.001) == 1.0
+    assert odds(math.inf) == "without limit"
+
+
+def test_odds_are_e_to_the_epsilon() -> None:
+    assert odds(1.0) == "up to 2.72 times"
+    assert odds(8.0) == "up to 2,980 times"
+    assert odds(230.2) == "up to a factor with 100 digits"
+
+
+def test_the_answer_takes_the_worst_level_there_is() -> None:
+    levels = {"broken": 0, "weaker": 0, "unknown": 0, "holds": 0}
+    assert answer({**levels, "broken": 1, "holds": 3}) == ("No.", "1 of 4 claims does not hold as worded")
+    assert answer({**levels, "weaker": 2, "holds": 3})[0] == "Less than it reads."
+    assert answer({**levels, "unknown": 1, "holds": 3})[0] == "It cannot be told."
+    assert answer({**levels, "holds": 1}) == ("Yes, as far as checked.", "No check found anything against the claim")
+    assert answer({**levels, "broken": 1}) == ("No.", "The claim does not hold as worded")
+
+
+@given(st.floats(min_value=0, max_value=1e4), st.floats(min_value=1, max_value=100))
+def test_what_is_said_of_a_bracket_never_promises_more_than_its_upper_end(lower: float, factor: float) -> None:
+    upper = lower * factor
+    said = what_it_bounds(lower, upper)
+    assert ("guarantees nothing of use" in said) == (upper > 50)
+    assert "no upper limit is proved" in what_it_bounds(min(max(lower, 1e-3), 50), math.inf)
