@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from reports.ladder_svg import Mark, mark_for
-from reports.numbers import as_float, bracket, number
+from reports.numbers import as_float, bracket, delta, number
 from reports.scale import LogScale, scale_for
 from reports.wording import LEVELS, RELATIONS
 
@@ -44,6 +44,12 @@ class Ladder:
     corrected: Json | None
     corrected_value: str
     rows: tuple[Row, ...]
+
+    @property
+    def delta(self) -> str:
+        """The δ that all rungs share, or nothing where they differ."""
+        deltas = {row.delta for row in self.rows if row.delta}
+        return deltas.pop() if len(deltas) == 1 else ""
 
 
 @dataclass(frozen=True)
@@ -139,7 +145,7 @@ def _row(rung: Json, scale: LogScale, claimed: float, notes: Notes) -> Row:
         label=rung["label"],
         value="not computed" if gone is not None else bracket(*_size(rung)),
         unit=rung["privacy_unit"],
-        delta="" if rung["delta"] is None else number(rung["delta"]),
+        delta="" if rung["delta"] is None else delta(rung["delta"]),
         group_size=rung["group_size"],
         note=notes.number_of(rung),
         mark=mark_for(rung, scale, claimed),

@@ -44,6 +44,11 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     made.filters.update(
-        number=numbers.number, share=numbers.share, plural=numbers.plural, safe_url=safe_url, as_float=numbers.as_float
+        number=numbers.number,
+        delta=numbers.delta,
+        share=numbers.share,
+        plural=numbers.plural,
+        safe_url=safe_url,
+        as_float=numbers.as_float,
     )
     return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from decimal import Decimal
+from decimal import ROUND_CEILING, Context, Decimal
 from typing import Any
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -21,9 +21,14 @@ def number(value: float) -> str:
     if value != 0 and not 1e-4 <= abs(value) < 1e6:
         mantissa, exponent = f"{Decimal(repr(float(value))):e}".lower().split("e")
         digits = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
-        return f"{digits} × 10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+        return f"{digits} × 10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
     text = f"{Decimal(repr(float(value))):,f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def delta(value: float) -> str:
+    """δ to four significant digits, rounded up."""
+    return number(float(Context(prec=4, rounding=ROUND_CEILING).create_decimal(Decimal(repr(value)))))
 
 
 def bracket(lower: float, upper: float) -> str:
@@ -31,7 +36,7 @@ def bracket(lower: float, upper: float) -> str:
     if math.isinf(lower):
         return "∞"
     if math.isinf(upper):
-        return f"≥ {number(lower)}" if lower else "no bound"
+        return f"≥ {number(lower)}" if lower else "no bound"
     low, high = number(lower), number(upper)
     return low if low == high else f"{low} – {high}"
 

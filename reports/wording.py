@@ -113,7 +113,7 @@ def what_it_bounds(lower: float, upper: float) -> str:
 def odds(epsilon: float) -> str:
     """The factor e^ε by which a release can move the odds that somebody's data was used."""
     if math.isinf(epsilon):
-        return "without limit"
+        return "no limit"
     factor = math.exp(min(epsilon, 700.0))
     if epsilon > 100:
         return f"up to a factor with {plural(math.floor(epsilon / math.log(10)) + 1, 'digit')}"

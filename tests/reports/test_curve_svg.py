@@ -34,7 +34,7 @@ def test_no_finite_epsilon_is_drawn_inside_the_zone_at_the_top() -> None:
     assert curve is not None
     assert curve.points[0][1] > curve.limit_y > curve.endless
     assert all(y < curve.endless for _, y, _ in curve.points[1:])
-    assert curve.table == ((1, "3"), (8, "≥ 90"), (38, "∞"))
+    assert curve.table == ((1, "3"), (8, "≥\u00a090"), (38, "∞"))
 
 
 @given(st.dictionaries(st.integers(1, 5000), st.integers(1, 10**6), min_size=1))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.numbers import bracket, number, share
+from reports.numbers import bracket, delta, number, share
 from reports.wording import answer, attack_cap, odds, what_it_bounds
 
 SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
@@ -18,8 +18,18 @@ SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 @given(st.floats(min_value=1e-300, max_value=1e300))
 def test_a_printed_number_reads_back_as_the_number(value: float) -> None:
     text = number(value).replace(",", "")
-    mantissa, _, power = text.partition(" × 10")
+    mantissa, _, power = text.partition("\u00a0×\u00a010")
     assert float(Decimal(mantissa).scaleb(int(power.translate(SUPERSCRIPTS) or 0))) == value
+
+
+@pytest.mark.parametrize(
+    ("exact", "shown"),
+    [(6.465377901338334e-07, "6.466e-7"), (2.371e-06, "2.371e-6"), (1 / 41, "0.0244"), (1e-5, "1e-5")],
+)
+def test_delta_is_rounded_up_if_at_all(exact: float, shown: str) -> None:
+    text = delta(exact).replace("\u00a0×\u00a010", "e").translate(SUPERSCRIPTS)
+    assert text == shown
+    assert float(text) >= exact
 
 
 @pytest.mark.parametrize(
@@ -27,7 +37,7 @@ def test_a_printed_number_reads_back_as_the_number(value: float) -> None:
     [
         (8.0, 8.0, "8"),
         (2.97, 2.98, "2.97 – 2.98"),
-        (36.5, math.inf, "≥ 36.5"),
+        (36.5, math.inf, "≥\u00a036.5"),
         (0.0, math.inf, "no bound"),
         (math.inf, math.inf, "∞"),
         (0.0, 121600.0, "0 – 121,600"),
@@ -64,7 +74,7 @@ def test_no_attack_exceeds_what_both_inequalities_of_dp_allow(epsilon: float, de
 
 def test_infinite_epsilon_excludes_no_attack() -> None:
     assert attack_cap(math.inf, 1e-6, 0.001) == 1.0
-    assert odds(math.inf) == "without limit"
+    assert odds(math.inf) == "no limit"
 
 
 def test_odds_are_e_to_the_epsilon() -> None:
