@@ -104,7 +104,7 @@ def _read(path: Path) -> str:
     if len(raw) > MAX_BYTES:
         raise CardError(f"{path}: larger than 5 MB; expected a card or manifest, shorten it")
     try:
-        return raw.decode("utf-8").replace("\r\n", "\n")
+        return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise CardError(f"{path}: line {line}: expected UTF-8; save the file in that encoding") from None
