@@ -62,20 +62,19 @@ def _meaning(head: Ladder | None) -> list[dict[str, Any]]:
     """What ε allows, as claimed and as corrected, for the claim at the head of the page."""
     if head is None:
         return []
-    delta = head.claim["delta"]
-    rows = [("As claimed", head.claimed, as_float(head.claim["epsilon"]), delta)]
-    if head.corrected is not None:
-        upper = as_float(head.corrected["epsilon_upper"])
-        rows.append(("Corrected", head.corrected_value, upper, head.corrected["delta"]))
-    return [
-        {
-            "name": name,
-            "value": value,
-            "odds": wording.odds(epsilon),
-            "caps": [wording.attack_cap(epsilon, d or 0.0, rate) for rate in (0.001, 0.01)],
-        }
-        for name, value, epsilon, d in rows
-    ]
+    claim, rung = head.claim, head.corrected
+    claimed = _column(
+        "As claimed", head.claimed, claim["privacy_unit"] or "not stated", as_float(claim["epsilon"]), claim["delta"]
+    )
+    if rung is None:
+        return [claimed]
+    upper = as_float(rung["epsilon_upper"])
+    return [claimed, _column("Corrected", head.corrected_value, rung["privacy_unit"], upper, rung["delta"])]
+
+
+def _column(name: str, value: str, unit: str, epsilon: float, delta: float | None) -> dict[str, Any]:
+    caps = [wording.attack_cap(epsilon, delta or 0.0, rate) for rate in (0.001, 0.01)]
+    return {"name": name, "value": value, "unit": unit, "odds": wording.odds(epsilon), "caps": caps}
 
 
 def _spread(shown: Sequence[Ladder]) -> list[Ladder]:

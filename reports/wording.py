@@ -111,7 +111,7 @@ def what_it_bounds(lower: float, upper: float) -> str:
 
 
 def odds(epsilon: float) -> str:
-    """The factor e^ε by which a release can move the odds that somebody's data was used."""
+    """The factor e^ε by which a release can move the odds that a unit's data was used (δ apart)."""
     if math.isinf(epsilon):
         return "no limit"
     factor = math.exp(min(epsilon, 700.0))
