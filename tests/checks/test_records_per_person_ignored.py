@@ -73,3 +73,11 @@ def test_person_level_epsilons_of_the_ladder_are_evidence(ask, priced, tmp_path)
 def test_a_claim_for_a_person_is_not_among_the_claims_affected(ask, priced):
     several = {"several_records_per_person": True}
     assert ask(IDENT, dataset=several, claim={"unit_is_person": True}, claims=(priced(8.0),)) == []
+
+
+def test_reviewers_of_a_real_sample_are_counted(ask, test_data):
+    records = open_records(f"{test_data / 'yelp_sample.jsonl.gz'},text=text,unit=user_id", "reviews")
+    [finding] = ask(IDENT, data={"reviews": records})
+    shown = finding.summary + " ".join(e.what for e in finding.evidence)
+    assert "6,403 people hold 10,000 records" in shown
+    assert "99th percentile 8, maximum 38" in shown

@@ -1,6 +1,11 @@
+from pathlib import Path
+
 import pytest
 
-from audit.types import Basis, Finding, Severity, Skip
+from audit.cards import load_card
+from audit.check import all_checks
+from audit.subject import Subject
+from audit.types import Basis, DatasetUse, Finding, Severity, Skip
 
 IDENT = "steps-mismatch"
 
@@ -60,3 +65,13 @@ def test_a_checkpoint_beyond_the_script_leaves_the_steps_unknown(ask):
     assert isinstance(finding, Finding)
     assert (finding.severity, finding.basis) == (Severity.MEDIUM, Basis.READ)
     assert "400,000" in finding.summary
+
+
+def test_a_second_dataset_of_unknown_size_is_skipped_beside_one_that_is_clean():
+    card = load_card(Path(__file__).parents[1] / "cases" / IDENT / "good" / "same" / "card.toml")
+    claim = card.claim[0].model_copy(update={"datasets": ("reviews", "letters")})
+    letters = DatasetUse(name="letters", manifest="letters")
+    both = card.model_copy(update={"dataset": (*card.dataset, letters), "claim": (claim,)})
+    [skip] = all_checks()[IDENT].run(Subject(both))
+    assert isinstance(skip, Skip)
+    assert "m on letters" in skip.reason
