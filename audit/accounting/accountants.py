@@ -20,8 +20,8 @@ from audit.accounting.inputs import (
 from audit.accounting.routes import NOT_CERTIFIED, ROUTES, Question
 from audit.accounting.steps import ADD_OR_REMOVE_ONE, is_not_private, leaves
 
-ACCOUNTANTS = ("all", *ROUTES)
-_ALL = ("contour", "pld", "rdp")
+ACCOUNTANTS = ("all", "pld", "rdp", "prv", "contour", "rdp-old")
+_ALL = ("gaussian", "contour", "pld", "rdp")
 _TIGHT = ("pld", "prv")
 TOLERANCE = 1e-4
 """How far the lower route may pass an upper bound, relative to epsilon (1e-6 absolute), before they disagree."""
@@ -56,20 +56,24 @@ def epsilon(
     return combine(_answers(question, names), _assumptions(question))
 
 
-def _answers(question: Question, names: Iterable[str]) -> list[Route]:
+def _answers(question: Question, names: tuple[str, ...]) -> list[Route]:
     """The routes that answer; where none bounds epsilon from above, the last reason is raised."""
     routes: list[Route] = []
     reason: Exception = UnknownMechanismError("no route answers")
     for name in names:
-        if name == "rdp" and question.group_size > 1 and any(route.upper < math.inf for route in routes[1:]):
+        if name == "rdp" and question.group_size > 1 and _has_tight_bound(routes):
             continue
         try:
             routes.append(ROUTES[name](question))
         except (UnknownMechanismError, UnsuitablePairError, ArithmeticError) as error:
             reason = error
-    if not routes or all(route.method == NOT_CERTIFIED for route in routes) and len(tuple(names)) > 1:
+    if not routes or (all(route.method == NOT_CERTIFIED for route in routes) and len(names) > 1):
         raise UnknownMechanismError(str(reason)) from None
     return routes
+
+
+def _has_tight_bound(routes: list[Route]) -> bool:
+    return any(route.method != NOT_CERTIFIED and route.upper < math.inf for route in routes)
 
 
 def _assumptions(question: Question) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from audit.accounting.accountants import epsilon
 from audit.accounting.bracket import Bracket
 from audit.accounting.inputs import (
     AccountingInputError,
+    UnknownMechanismError,
     require_count,
     require_delta,
     require_positive,
@@ -50,11 +51,17 @@ def noise_multiplier_for(
         event = dp_sgd(noise, sampling_probability, steps)
         return epsilon(event, delta, group_size=group_size, accountant=by).upper
 
+    def tight(noise: float) -> float:
+        try:
+            return priced(noise, "contour")
+        except UnknownMechanismError:  # no quadrature fits; the certified bound is as tight, and slower
+            return priced(noise, "pld")
+
     if accountant in ("rdp", "rdp-old"):
         return _smallest(lambda noise: priced(noise, accountant), target_epsilon)
     goal = target_epsilon - (EPS_ERROR if accountant == "prv" else 0.0)
     require_positive("target_epsilon, less the 0.01 that prv adds", goal)
-    found = _smallest(lambda noise: priced(noise, "contour"), goal)
+    found = _smallest(tight, goal)
     return found if accountant != "pld" else _certified(lambda n: priced(n, "pld"), found, target_epsilon)
 
 

@@ -13,15 +13,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audit.accounting.contour_nodes import Nodes, UnsuitablePairError, nodes_of
-from audit.accounting.pairs import DiscretePair, Parts
+from audit.accounting.pairs import DiscretePair, Floats, Parts
 
-Floats = NDArray[np.float64]
-Complexes = NDArray[np.complex128]
+Complexes = NDArray[np.complexfloating[Any, Any]]
 
 _NEGLIGIBLE = 36.0  # nats: exp(-36) = 2e-16
 _MAX_FREQUENCIES = 1 << 20
@@ -85,12 +85,19 @@ def epsilon(parts: Parts, delta: float) -> float:
 
 def delta(parts: Parts, epsilon: float) -> float:
     """delta(epsilon) for the composed pairs, one direction, epsilon of either sign."""
+    return min(1.0, math.exp(log_delta(parts, epsilon)) + infinite_mass(parts))
+
+
+def log_delta(parts: Parts, epsilon: float) -> float:
+    """log of delta(epsilon), finite losses only; -inf where a Chernoff bound puts it below exp(-800)."""
+    if any(cumulants(parts, tilt)[0] - tilt * epsilon < -800 for tilt in (1.0, 10.0, 100.0, 1000.0)):
+        return -math.inf
     saddle = _cheaper(parts, _saddle_for_epsilon(parts, epsilon))
 
     def at(frequency: float) -> float:
         return _transform(parts, saddle, frequency).log_delta(epsilon)[0]
 
-    return min(1.0, math.exp(_settled(at, saddle)) + infinite_mass(parts))
+    return float(_settled(at, saddle))
 
 
 def infinite_mass(parts: Parts) -> float:

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-from audit.accounting.pairs import DiscretePair, GaussianPair, LaplacePair, Mixture, Pair
+from audit.accounting.pairs import DiscretePair, Floats, GaussianPair, LaplacePair, Mixture, Pair
 
-Floats = NDArray[np.float64]
 
 _MAX_NODES = 4_000_000
 _FEWEST_ATOMS = 1000

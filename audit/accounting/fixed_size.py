@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from audit.accounting.group import mixture_step
 from audit.accounting.inputs import AccountingInputError
-from audit.accounting.pairs import Step
+from audit.accounting.pairs import Floats, Step
 
-Floats = NDArray[np.float64]
 
 ASSUMPTION = (
     "fixed-size batches: the unit's records take the places of others, so i of them move the sum by 2i "

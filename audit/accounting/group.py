@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-from audit.accounting.pairs import GaussianPair, Mixture, Step
+from audit.accounting.pairs import Floats, GaussianPair, Mixture, Step
 
-Floats = NDArray[np.float64]
 
 
 def poisson_step(noise: float, sampling_probability: float, group_size: int, count: int, drop: float) -> Step:

@@ -16,22 +16,20 @@ from audit.accounting.inputs import (
     require_probability,
 )
 
-DpEvent = dp_event.DpEvent
 
-
-def gaussian(noise_multiplier: float, steps: int = 1) -> DpEvent:
+def gaussian(noise_multiplier: float, steps: int = 1) -> dp_event.DpEvent:
     """`steps` releases of a sum with Gaussian noise, every record in every release."""
     require_positive("noise_multiplier", noise_multiplier)
     return repeated(dp_event.GaussianDpEvent(noise_multiplier), steps)
 
 
-def laplace(noise_multiplier: float, steps: int = 1) -> DpEvent:
+def laplace(noise_multiplier: float, steps: int = 1) -> dp_event.DpEvent:
     """`steps` releases with Laplace noise of scale `noise_multiplier` per unit of L1 sensitivity."""
     require_positive("noise_multiplier", noise_multiplier)
     return repeated(dp_event.LaplaceDpEvent(noise_multiplier), steps)
 
 
-def dp_sgd(noise_multiplier: float, sampling_probability: float, steps: int) -> DpEvent:
+def dp_sgd(noise_multiplier: float, sampling_probability: float, steps: int) -> dp_event.DpEvent:
     """DP-SGD with Poisson sampling: each record enters each step with `sampling_probability`."""
     require_positive("noise_multiplier", noise_multiplier)
     require_probability("sampling_probability", sampling_probability)
@@ -39,7 +37,7 @@ def dp_sgd(noise_multiplier: float, sampling_probability: float, steps: int) -> 
     return repeated(step, steps)
 
 
-def fixed_size_dp_sgd(noise_multiplier: float, batch_size: int, records: int, steps: int) -> DpEvent:
+def fixed_size_dp_sgd(noise_multiplier: float, batch_size: int, records: int, steps: int) -> dp_event.DpEvent:
     """DP-SGD on batches of exactly `batch_size` records drawn without replacement at each step."""
     require_positive("noise_multiplier", noise_multiplier)
     require_count("records", records)
@@ -52,7 +50,7 @@ def fixed_size_dp_sgd(noise_multiplier: float, batch_size: int, records: int, st
 
 def truncated_dp_sgd(
     noise_multiplier: float, sampling_probability: float, truncated_batch_size: int, records: int, steps: int
-) -> DpEvent:
+) -> dp_event.DpEvent:
     """DP-SGD whose Poisson batches are cut to at most `truncated_batch_size` records."""
     require_positive("noise_multiplier", noise_multiplier)
     require_probability("sampling_probability", sampling_probability)
@@ -64,22 +62,22 @@ def truncated_dp_sgd(
     return repeated(step, steps)
 
 
-def repeated(event: DpEvent, count: int) -> DpEvent:
+def repeated(event: dp_event.DpEvent, count: int) -> dp_event.DpEvent:
     """`event`, `count` times."""
     require_count("steps", count)
     return event if count == 1 else dp_event.SelfComposedDpEvent(event, int(count))
 
 
-def composed(events: Sequence[DpEvent]) -> DpEvent:
+def composed(events: Sequence[dp_event.DpEvent]) -> dp_event.DpEvent:
     """All of `events` on the same records, all released."""
     return dp_event.ComposedDpEvent(list(events))
 
 
-def not_private() -> DpEvent:
+def not_private() -> dp_event.DpEvent:
     """A release without noise: no finite epsilon."""
     return dp_event.NonPrivateDpEvent()
 
 
-def nothing() -> DpEvent:
+def nothing() -> dp_event.DpEvent:
     """A release that does not depend on the private records."""
     return dp_event.NoOpDpEvent()

@@ -9,6 +9,7 @@ hockey-stick curve, which cancel at small intervals.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from audit.accounting.pairs import DiscretePair, GaussianPair, LaplacePair, Mixture, Pair
+from audit.accounting.pairs import DiscretePair, Floats, GaussianPair, LaplacePair, Mixture, Pair
 
-Floats = NDArray[np.float64]
 
 _LEFT_TAIL = 1e-18
 
@@ -52,32 +52,6 @@ class LossLattice:
             return np.log(self.mass)
 
 
-def loss_range(pair: Pair, tail: float) -> tuple[float, float]:
-    """Smallest and largest privacy loss, but for outcomes of upper probability `tail` at the top."""
-    if isinstance(pair, GaussianPair):
-        low, high = _loss(pair, np.array(_support(pair, tail)))[0]
-        return float(low), float(high)
-    if isinstance(pair, LaplacePair):
-        return _laplace_range(pair)
-    finite = _discrete_losses(pair)[1]
-    return float(finite.min()), float(finite.max())
-
-
-def discretise(pair: Pair, interval: float, tail: float, most: int) -> LossLattice:
-    """`pair` on the lattice of `interval`, at most `most` points, top `tail` charged as infinite loss."""
-    low, high = loss_range(pair, tail)
-    first, last = math.floor(low / interval), math.ceil(high / interval)
-    last = max(last, first + 1)
-    if last - first >= most:
-        raise LatticeTooFineError(f"{last - first} lattice points")
-    points = np.arange(first, last + 1) * interval
-    if isinstance(pair, DiscretePair):
-        return _from_atoms(pair, first, interval, points.size)
-    if isinstance(pair, LaplacePair):
-        return _from_laplace(pair, first, interval, points)
-    return _from_gaussian(pair, first, interval, points, tail)
-
-
 def connect_the_dots(upper: Floats, lower: Floats, tops: Floats, interval: float) -> tuple[Floats, Floats]:
     """Mass each cell sends to its bottom and to its top point `tops`, keeping both of its masses.
 
@@ -90,8 +64,49 @@ def connect_the_dots(upper: Floats, lower: Floats, tops: Floats, interval: float
     return below, upper - below
 
 
-def _lattice_mass(upper: Floats, lower: Floats, points: Floats, interval: float) -> Floats:
-    below, above = connect_the_dots(upper, lower, points[1:], interval)
+def round_down(upper: Floats, lower: Floats, tops: Floats, interval: float) -> tuple[Floats, Floats]:
+    """All upper mass of each cell to its bottom point: never more loss than there is."""
+    del lower, tops, interval
+    return upper, np.zeros_like(upper)
+
+
+Split = Callable[[Floats, Floats, Floats, float], tuple[Floats, Floats]]
+
+
+def loss_range(pair: Pair, tail: float) -> tuple[float, float]:
+    """Smallest and largest privacy loss, but for outcomes of upper probability `tail` at the top."""
+    if isinstance(pair, GaussianPair):
+        low, high = _loss(pair, np.array(_support(pair, tail)))[0]
+        return float(low), float(high)
+    if isinstance(pair, LaplacePair):
+        return _laplace_range(pair)
+    finite = _discrete_losses(pair)[1]
+    return float(finite.min()), float(finite.max())
+
+
+def discretise(
+    pair: Pair, interval: float, tail: float, most: int, split: Split = connect_the_dots
+) -> LossLattice:
+    """`pair` on the lattice of `interval`, at most `most` points, each cell's mass placed by `split`.
+
+    `split` is connect_the_dots for upper bounds (the top `tail` is charged as infinite loss) or
+    round_down for lower bounds (the tails are left out).
+    """
+    low, high = loss_range(pair, tail)
+    first, last = math.floor(low / interval), math.ceil(high / interval)
+    last = max(last, first + 1)
+    if last - first >= most:
+        raise LatticeTooFineError(f"{last - first} lattice points")
+    points = np.arange(first, last + 1) * interval
+    if isinstance(pair, DiscretePair):
+        return _from_atoms(pair, first, interval, points.size, split)
+    if isinstance(pair, LaplacePair):
+        return _from_laplace(pair, first, interval, points, split)
+    return _from_gaussian(pair, first, interval, points, tail, split)
+
+
+def _lattice_mass(upper: Floats, lower: Floats, points: Floats, interval: float, split: Split) -> Floats:
+    below, above = split(upper, lower, points[1:], interval)
     mass = np.zeros(points.size)
     mass[:-1] += below
     mass[1:] += above
@@ -156,14 +171,16 @@ def _mixture_mass(mixture: Mixture, noise: float, edges: Floats) -> Floats:
 
 
 def _from_gaussian(
-    pair: GaussianPair, first: int, interval: float, points: Floats, tail: float
+    pair: GaussianPair, first: int, interval: float, points: Floats, tail: float, split: Split
 ) -> LossLattice:
     low, high = _support(pair, tail)
     inner, error = _invert_loss(pair, points[1:-1], low, high)
     edges = np.maximum.accumulate(np.concatenate([[low], inner, [high]]))
     upper = _mixture_mass(pair.upper, pair.noise, edges)
     lower = _mixture_mass(pair.lower, pair.noise, edges)
-    mass = _lattice_mass(upper, lower, points, interval)
+    mass = _lattice_mass(upper, lower, points, interval, split)
+    if split is round_down:
+        return LossLattice(first, interval, mass, 0.0, error)
     mass[1] += _LEFT_TAIL
     return LossLattice(first, interval, mass, tail, error)
 
@@ -176,7 +193,9 @@ def _laplace_range(pair: LaplacePair) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _from_laplace(pair: LaplacePair, first: int, interval: float, points: Floats) -> LossLattice:
+def _from_laplace(
+    pair: LaplacePair, first: int, interval: float, points: Floats, split: Split
+) -> LossLattice:
     """Cells in the plain loss (2x - 1) / scale of Lap(1) against Lap(0); the flat ends are atoms."""
     scale, q = pair.scale, pair.sampling_probability
     sign = 1.0 if pair.removing else -1.0
@@ -193,7 +212,7 @@ def _from_laplace(pair: LaplacePair, first: int, interval: float, points: Floats
     )
     mixed = (1 - q) * near + q * far
     upper, lower = (mixed, near) if pair.removing else (near, mixed)
-    below, above = connect_the_dots(upper, lower, tops, interval)
+    below, above = split(upper, lower, tops, interval)
     cell = np.concatenate([np.arange(points.size - 1), [0, points.size - 2]])
     mass = np.bincount(cell, below, points.size) + np.bincount(cell + 1, above, points.size)
     return LossLattice(first, interval, mass, 0.0, 0.0)
@@ -204,10 +223,10 @@ def _discrete_losses(pair: DiscretePair) -> tuple[NDArray[np.bool_], Floats]:
     return finite, np.log(pair.upper[finite]) - np.log(pair.lower[finite])
 
 
-def _from_atoms(pair: DiscretePair, first: int, interval: float, size: int) -> LossLattice:
+def _from_atoms(pair: DiscretePair, first: int, interval: float, size: int, split: Split) -> LossLattice:
     finite, losses = _discrete_losses(pair)
     cell = np.clip(np.floor(losses / interval).astype(np.int64) - first, 0, size - 2)
     tops = (first + cell + 1) * interval
-    below, above = connect_the_dots(pair.upper[finite], pair.lower[finite], tops, interval)
+    below, above = split(pair.upper[finite], pair.lower[finite], tops, interval)
     mass = np.bincount(cell, below, size) + np.bincount(cell + 1, above, size)
     return LossLattice(first, interval, mass, float(pair.upper[pair.lower <= 0].sum()), 0.0)

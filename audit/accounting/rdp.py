@@ -12,12 +12,11 @@ import numpy as np
 from dp_accounting import dp_event
 from dp_accounting.privacy_accountant import NeighboringRelation
 from dp_accounting.rdp import RdpAccountant
-from numpy.typing import NDArray
 
 from audit.accounting.inputs import UnknownMechanismError
+from audit.accounting.pairs import Floats
 from audit.accounting.steps import leaves
 
-Floats = NDArray[np.float64]
 
 OLD_ORDERS = tuple(1 + x / 10 for x in range(1, 100)) + tuple(range(12, 64)) + (64, 128, 256, 512)
 """The orders of the TensorFlow Privacy tutorials of 2018-2021."""

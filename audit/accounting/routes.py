@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,8 +12,9 @@ from dp_accounting.privacy_accountant import NeighboringRelation
 
 from audit.accounting import contour, pld, pld_library, prv, rdp, rdp_mixture
 from audit.accounting.bracket import Route
+from audit.accounting.gdp import gaussian_epsilon
 from audit.accounting.inputs import UnknownMechanismError
-from audit.accounting.pairs import Parts, directions
+from audit.accounting.pairs import GaussianPair, Parts, directions
 from audit.accounting.steps import ADD_OR_REMOVE_ONE, REPLACE_ONE, NoPairError, leaves, steps_of
 
 NOT_CERTIFIED = "contour"
@@ -63,6 +65,17 @@ def rdp_route(question: Question) -> Route:
         return Route("rdp of the mixture pair", 0.0, upper)
 
 
+def gaussian_route(question: Question) -> Route:
+    """The closed form, where every step is one Gaussian against another."""
+    mean = 0.0
+    for pair, count in question.directions[0]:
+        if not isinstance(pair, GaussianPair) or len(pair.upper.shifts) != 1 or len(pair.lower.shifts) != 1:
+            raise NoPairError("closed form: expected Gaussian mechanisms without sampling")
+        mean += count * ((pair.upper.shifts[0] - pair.lower.shifts[0]) / pair.noise) ** 2
+    value = gaussian_epsilon(math.sqrt(mean), question.delta)
+    return Route("gaussian (closed form)", value, value)
+
+
 def rdp_old_route(question: Question) -> Route:
     """RDP with the conversion of 2016-2021."""
     _require_single(question)
@@ -84,6 +97,7 @@ def _require_single(question: Question) -> None:
 
 
 ROUTES: dict[str, Callable[[Question], Route]] = {
+    "gaussian": gaussian_route,
     "pld": pld_route,
     "rdp": rdp_route,
     "prv": prv_route,
