@@ -193,7 +193,7 @@ def _published_total(manifest: Manifest | None) -> int | None:
 
 
 def identify(digests: Collection[str], records: int, manifest: Manifest | None) -> tuple[str, str]:
-    """Verdict ("named dataset", "sample" or "unknown") and why, from the files' SHA-256 and the number of records."""
+    """Verdict (named dataset, sample or unknown) and why, from each file's SHA-256 and the record count."""
     if manifest is None:
         return "unknown", f"{records:,} records; no manifest describes this dataset to compare them with."
     if set(digests) <= set(manifest.sha256.values()):

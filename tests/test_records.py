@@ -112,7 +112,8 @@ def test_a_folder_is_its_files_in_sorted_order(tmp_path: Path) -> None:
     for name, rows in (("b.jsonl", ROWS[2:]), ("a.jsonl", ROWS[:2])):
         write(tmp_path / name, rows)
     (tmp_path / "README.md").write_text("about")
-    (tmp_path / "_SUCCESS").touch()
+    (tmp_path / "_SUCCESS.csv").touch()
+    (tmp_path / ".part.jsonl").touch()
     records = reviews(tmp_path)
     assert list(records.texts()) == [row["text"] for row in ROWS]
     assert records.format == "folder of 2 jsonl files"
@@ -128,7 +129,11 @@ def test_a_saved_datasets_folder_is_read_split_by_split(tmp_path: Path) -> None:
     split.save_to_disk(tmp_path / "one", num_shards=2)
     datasets.DatasetDict({"train": split, "test": split.select([1])}).save_to_disk(tmp_path / "dict")
     assert list(reviews(tmp_path / "one").texts()) == [row["text"] for row in ROWS]
-    assert list(reviews(tmp_path / "dict").texts()) == [row["text"] for row in [*ROWS, ROWS[1]]]
+    both = reviews(tmp_path / "dict")
+    assert list(both.texts()) == [row["text"] for row in [*ROWS, ROWS[1]]]
+    files = sorted(str(p.relative_to(tmp_path / "dict")) for p in (tmp_path / "dict").rglob("*.arrow"))
+    sums = [f"{hashlib.sha256((tmp_path / 'dict' / n).read_bytes()).hexdigest()}  {n}\n" for n in files]
+    assert both.sha256 == hashlib.sha256("".join(sums).encode()).hexdigest()
 
 
 def test_json_with_one_object_a_line_is_read_as_lines(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_missing_ids_are_in_no_other_figure() -> None:
 
 
 def test_ids_that_differ_only_in_spelling_are_different_units() -> None:
-    assert count_units(["a", "A", "a ", "7", "07", "\ud800"]).units == 6
+    assert count_units(["a", "A", "a ", "7", "07", "?", "\ud800"]).units == 7
 
 
 def test_without_any_id_there_is_nothing_to_count() -> None:

@@ -103,7 +103,8 @@ class _NearIndex:
 def bands_for(threshold: float, num_perm: int) -> tuple[int, int]:
     """(bands, rows per band) with most rows, hence fewest candidates, that keeps `RECALL` at the threshold.
 
-    At least two bands. A pair of Jaccard similarity s becomes a candidate with probability 1 − (1 − s^rows)^bands.
+    At least two bands. A pair of Jaccard similarity s becomes a candidate with probability
+    1 − (1 − s^rows)^bands.
     """
     for rows in range(num_perm // 2, 1, -1):
         if recall(threshold, num_perm // rows, rows) >= RECALL:
