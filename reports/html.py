@@ -46,6 +46,7 @@ def _environment() -> Environment:
     made.filters.update(
         number=numbers.number,
         delta=numbers.delta,
+        whole=numbers.whole,
         share=numbers.share,
         plural=numbers.plural,
         safe_url=safe_url,

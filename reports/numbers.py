@@ -52,5 +52,10 @@ def share(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
+def whole(value: int) -> str:
+    """A count with all its digits."""
+    return f"{value:,}"
+
+
 def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"

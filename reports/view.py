@@ -80,7 +80,7 @@ def _column(name: str, value: str, unit: str, epsilon: float, delta: float | Non
 def _spread(shown: Sequence[Ladder]) -> list[Ladder]:
     """The smallest and the largest corrected ε among the claims, when there are several."""
     known = [item for item in shown if item.corrected is not None]
-    if len(known) < 2:
+    if len({item.corrected_value for item in known}) < 2:
         return []
     by_size = sorted(known, key=lambda item: as_float(item.corrected["epsilon_lower"] if item.corrected else 0))
     return [by_size[0], by_size[-1]]
@@ -88,14 +88,24 @@ def _spread(shown: Sequence[Ladder]) -> list[Ladder]:
 
 def _curves(shown: Sequence[Ladder], head: Ladder | None, data: Sequence[Json]) -> list[dict[str, Any]]:
     """One picture a mechanism, over measured records per person where there are some; the page's own claim first."""
-    counts = {d["name"]: d["counts"] for d in data if d["role"] == "private" and d["counts"] is not None}
+    private = {d["name"]: d for d in data if d["role"] == "private" and d["counts"] is not None}
     drawn: dict[str, dict[str, Any]] = {}
-    for item in sorted(shown, key=lambda i: (i.claim["dataset"] not in counts, i is not head, badness(i))):
-        measured = counts.get(item.claim["dataset"])
-        curve = curve_for(item.claim, measured)
+    for item in sorted(shown, key=lambda i: (i.claim["dataset"] not in private, i is not head, badness(i))):
+        measured = private.get(item.claim["dataset"])
+        counts = measured["counts"] if measured else None
+        curve = curve_for(item.claim, counts)
         if curve is not None:
-            drawn.setdefault(item.claim["mechanism"], {"ladder": item, "counts": measured, "curve": curve})
+            drawn.setdefault(
+                item.claim["mechanism"], {"ladder": item, "counts": counts, "sample": _doubt(measured), "curve": curve}
+            )
     return list(drawn.values())
+
+
+def _doubt(measured: Json | None) -> str | None:
+    """Why the measured file may not be the paper's data, None where it is the named dataset."""
+    if measured is None or measured["identity"]["verdict"] == "named dataset":
+        return None
+    return str(measured["identity"]["why"]).rstrip(".") + "."
 
 
 def _by_kind(observations: Sequence[Json]) -> list[tuple[str, list[Json]]]:

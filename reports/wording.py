@@ -72,27 +72,45 @@ IDENTITIES = {
 def answer(counts: dict[str, int]) -> tuple[str, str]:
     """(short answer, what it says of the claims), from the number of claims at each level."""
     total = sum(counts.values())
-    if total == 0:
-        return "No claim to judge.", "The card names no ε."
-    of = "the claim" if total == 1 else f"{{}} of {total} claims"
-    if counts["broken"]:
-        return "No.", _some(of, counts["broken"], "does not hold as worded", "do not hold as worded")
-    if counts["weaker"]:
-        return "Less than it reads.", _some(
-            of, counts["weaker"], "protects less than it reads", "protect less than they read"
-        )
-    if counts["unknown"]:
-        return "It cannot be told.", _some(
-            of, counts["unknown"], "cannot be judged from the sources read", "cannot be judged from the sources read"
-        )
-    return "Yes, as far as checked.", "No check found anything against " + (
-        "the claim" if total == 1 else f"any of the {total} claims"
-    )
+    worst = next((level for level in LEVELS if counts[level]), None)
+    if worst is None:
+        return "No claim to judge.", "The card names no ε"
+    short, one, some, all_of_them = ANSWERS[worst]
+    if total == 1:
+        return short, one
+    number_of_them = counts[worst]
+    if number_of_them == total:
+        return short, all_of_them.format(total)
+    verb = some[0] if number_of_them == 1 else some[1]
+    return short, f"{number_of_them} of {total} claims {verb}"
 
 
-def _some(of: str, count: int, one: str, many: str) -> str:
-    subject = of.format(count) if "{}" in of else of
-    return f"{subject[0].upper()}{subject[1:]} {one if count == 1 else many}"
+ANSWERS = {
+    "broken": (
+        "No.",
+        "The claim does not hold as worded",
+        ("does not hold as worded", "do not hold as worded"),
+        "None of the {} claims holds as worded",
+    ),
+    "weaker": (
+        "Less than it reads.",
+        "The claim protects less than it reads",
+        ("protects less than it reads", "protect less than they read"),
+        "All {} claims protect less than they read",
+    ),
+    "unknown": (
+        "It cannot be told.",
+        "The claim cannot be judged from the sources read",
+        ("cannot be judged from the sources read", "cannot be judged from the sources read"),
+        "None of the {} claims can be judged from the sources read",
+    ),
+    "holds": (
+        "Yes, as far as checked.",
+        "No check found anything against the claim",
+        ("", ""),
+        "No check found anything against any of the {} claims",
+    ),
+}
 
 
 def what_it_bounds(lower: float, upper: float) -> str:

@@ -89,6 +89,7 @@ def test_the_answer_takes_the_worst_level_there_is() -> None:
     assert answer({**levels, "weaker": 2, "holds": 3})[0] == "Less than it reads."
     assert answer({**levels, "unknown": 1, "holds": 3})[0] == "It cannot be told."
     assert answer({**levels, "holds": 1}) == ("Yes, as far as checked.", "No check found anything against the claim")
+    assert answer({**levels, "broken": 6}) == ("No.", "None of the 6 claims holds as worded")
     assert answer({**levels, "broken": 1}) == ("No.", "The claim does not hold as worded")
 
 
