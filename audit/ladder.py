@@ -95,7 +95,8 @@ def _why_missing(setting: Setting) -> str:
 
 def _claimed(setting: Setting) -> Rung:
     if setting.delta is None:
-        return _unavailable(setting, "claimed", f"Claimed: ε = {setting.epsilon:g}", "Its δ is not in the sources read.")
+        why = "Its δ is not in the sources read."
+        return _unavailable(setting, "claimed", f"Claimed: ε = {setting.epsilon:g}", why)
     return Rung(
         id="claimed",
         label=f"Claimed: ε = {setting.epsilon:g}",
@@ -204,18 +205,25 @@ def _group_sizes(setting: Setting) -> Iterator[tuple[str, int, str, str]]:
 
 
 def _preprocessing(setting: Setting, here: _Here, noise: float, cache: Path | None) -> tuple[_Here, Rung] | None:
-    """Class balancing to the smallest class: one raw record moves up to one training record in every class."""
+    """Class balancing to the smallest class: one raw record moves up to one training record in every class.
+
+    An upper bound only: which records the balancing draws is random, so the group's ε need not be reached,
+    and the lower end stays where it was without the balancing.
+    """
     if setting.balanced_classes is None:
         return None
-    size = setting.balanced_classes * (here.group_size if setting.counts is not None else 1)
-    unit = here.unit if setting.counts is not None else "one record of the data before balancing"
-    at = replace(here, group_size=size, unit=unit)
-    found = price(setting, noise, here.steps, here.sampler, size, cache)
+    size, unit, lower = setting.balanced_classes, "one record of the data before balancing", here.lower
+    if setting.counts is not None:
+        size, unit = size * here.group_size, here.unit
+    elif here.group_size > 1:  # a supposed person: go back to the record
+        lower = price(setting, noise, here.steps, here.sampler, 1, cache).lower
+    found = replace(price(setting, noise, here.steps, here.sampler, size, cache), lower=lower)
     assumption = (
         f"Balancing to the smallest of {setting.balanced_classes} classes turns one raw record into up to "
-        f"{setting.balanced_classes} training records, so the group has {size} records; the exact class count, "
-        "which is also released through the number of records, is not priced."
+        f"{setting.balanced_classes} training records: the upper end is a group of {size}, the lower end the training "
+        "alone; the exact class count, which the number of records gives away, is not priced."
     )
+    at = replace(here, group_size=size, unit=unit)
     return _priced(setting, at, found, "preprocessing", "With the class balancing before training", assumption)
 
 

@@ -32,7 +32,7 @@ from audit.types import (
 )
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
-VERSIONED = ("dp-claim-audit", "dp-accounting", "numpy", "scipy", "pydantic", "pyarrow", "datasketch", "opacus", "torch")
+VERSIONED = ("dp-claim-audit", "dp-accounting", "numpy", "scipy", "pydantic", "pyarrow", "datasketch", "opacus")
 
 
 def run_audit(
@@ -65,8 +65,8 @@ def run_audit(
     begun, clock = datetime.now(UTC), time.monotonic()
     tell = progress or (lambda stage, done, total: None)
     found = resolve(target)
-    opened = _open(found, found.data | _specs(data), {d.name: d.manifest for d in found.card.dataset}, "dataset")
-    opened_corpora = _open(found, found.corpora | _specs(corpora), _corpora(found.card), "corpus")
+    opened = _open(found, {**found.data, **_specs(data)}, {d.name: d.manifest for d in found.card.dataset}, "dataset")
+    opened_corpora = _open(found, {**found.corpora, **_specs(corpora)}, _corpora(found.card), "corpus")
     measured = _measure(opened, opened_corpora, tell)
     counts = {name: c for name in opened if (c := opened[name].counts) is not None}
     claims = _price(list(settings(found.card, counts)), jobs, cache, tell)
@@ -152,7 +152,7 @@ def _price(todo: list[Setting], jobs: int, cache: Path | None, tell: Progress) -
 
 def _answer(subject: Subject, checks: Iterable[Check], tell: Progress, debug: bool) -> tuple[Outcome, ...]:
     todo = list(checks)
-    outcomes = []
+    outcomes: list[Outcome] = []
     for check in todo:
         tell("checking", len(outcomes), len(todo))
         outcomes.append(put(check, subject, debug=debug))

@@ -16,7 +16,12 @@ from audit.cards import CardError, load_card, load_manifest
 from audit.types import AuditResult, ClaimResult, Finding, Rung, Severity, Status
 
 STYLES = {Severity.HIGH: "bold red", Severity.MEDIUM: "yellow", Severity.LOW: "cyan", Severity.INFO: "dim"}
-LEVELS = {"holds": "green", "weaker": "yellow", "broken": "red", "unknown": "dim"}
+LEVELS = {
+    "holds": ("holds", "green"),
+    "weaker": ("weaker than it reads", "yellow"),
+    "broken": ("does not hold", "red"),
+    "unknown": ("not known", "dim"),
+}
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -68,15 +73,21 @@ def show(console: Console, result: AuditResult, written: list[Path]) -> None:
 
 
 def _claims(claims: tuple[ClaimResult, ...]) -> Table:
+    """One line a claim, under the name of its model."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("claim", "record-level ε", "one person", "verdict"):
-        table.add_column(name)
+    for name in ("claim", "one record", "one person", "verdict"):
+        table.add_column(name, no_wrap=True)
+    model = None
     for claim in claims:
+        name = claim.label.rsplit(f" on {claim.dataset}, ", 1)[0]
+        if name != model:
+            model = name
+            table.add_row(Text(plain(name), style="bold"))
         table.add_row(
-            Text(plain(claim.label)),
+            Text(f"  {plain(claim.dataset)}, ε = {claim.epsilon:g}"),
             Text(_record_level(claim.ladder)),
             Text(_person_level(claim.ladder)),
-            Text(plain(claim.verdict), style=LEVELS[claim.verdict_level]),
+            Text(LEVELS[claim.verdict_level][0], style=LEVELS[claim.verdict_level][1]),
         )
     return table
 

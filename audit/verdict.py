@@ -25,13 +25,26 @@ def verdict(setting: Setting, rungs: Sequence[Rung]) -> tuple[Level, str]:
         return "unknown", f"ε = {setting.epsilon:g} cannot be recomputed: {_lower_first(_why(rungs))}"
     last = priced[-1]
     lower, upper = last.epsilon_lower or 0.0, last.epsilon_upper or 0.0
+    supposed = by_id.get("person-k2") if setting.counts is None else None
+    at_record = [rung for rung in priced if rung.id in ("recomputed", "steps-as-run", "sampler-as-coded")][-1]
+    if (at_record.epsilon_lower or 0.0) > setting.epsilon * SLACK:
+        return "broken", f"ε = {setting.epsilon:g} does not hold for one record: there it is {_bracket(at_record)}."
+    if supposed is not None and supposed.epsilon_lower is not None:
+        return _supposed(setting, at_record, supposed)
     if lower > setting.epsilon * SLACK:
-        return "weaker", f"ε = {setting.epsilon:g} does not reach {last.privacy_unit}: there ε is {_span(lower, upper)}."
-    if any(rung.unavailable for rung in rungs):
-        return "unknown", f"ε = {setting.epsilon:g} was recomputed for one record, and for a person it is not known."
+        return "weaker", f"ε = {setting.epsilon:g} does not reach {last.privacy_unit}: there ε is {_bracket(last)}."
     if upper > setting.epsilon * SLACK:
-        return "unknown", f"ε = {setting.epsilon:g} may not hold: for {last.privacy_unit} it is {_span(lower, upper)}."
+        return "unknown", f"ε = {setting.epsilon:g} may not hold: for {last.privacy_unit} it is {_bracket(last)}."
     return "holds", f"ε = {setting.epsilon:g} holds for {last.privacy_unit}, as far as the sources read say."
+
+
+def _supposed(setting: Setting, at_record: Rung, supposed: Rung) -> tuple[Level, str]:
+    """Nobody measured how many records a person holds: the claim for a record, and what two records would make it."""
+    return (
+        "weaker",
+        f"ε = {setting.epsilon:g} covers {at_record.privacy_unit}, not a person: for a person with 2 records it is "
+        f"{_bracket(supposed)}, and how many records people hold was not measured.",
+    )
 
 
 def _broken(setting: Setting, rung: Rung) -> str:
@@ -43,10 +56,12 @@ def _broken(setting: Setting, rung: Rung) -> str:
     return f"ε = {setting.epsilon:g} does not follow: {first.what}, outside what was accounted{others}."
 
 
-def _span(lower: float, upper: float) -> str:
+def _bracket(rung: Rung) -> str:
+    lower, upper = rung.epsilon_lower or 0.0, rung.epsilon_upper or 0.0
     if math.isinf(upper):
         return f"at least {lower:.3g}"
-    text = f"{upper:.3g}" if f"{lower:.2g}" == f"{upper:.2g}" else f"between {lower:.3g} and {upper:.3g}"
+    tight = f"{lower:.3g}" == f"{upper:.3g}" or upper - lower < 0.01 * upper
+    text = f"{upper:.3g}" if tight else f"between {lower:.3g} and {upper:.3g}"
     return f"{text}, no meaningful guarantee" if lower > MEANINGLESS else text
 
 
