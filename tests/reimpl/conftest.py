@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -68,6 +69,11 @@ def make_batch(name: str, config: Any) -> dict[str, torch.Tensor]:
     if name == "genie":
         return {"src_input_ids": source, "src_attention_mask": seen, "tgt_input_ids": ids}
     return {"input_ids": source, "attention_mask": seen, "decoder_input_ids": ids}
+
+
+@pytest.fixture
+def make() -> Callable[..., Tiny]:
+    return make_tiny
 
 
 @pytest.fixture(params=sorted(MODULES))

@@ -119,7 +119,7 @@ def test_replayed_noise_of_the_wrong_shape_or_length_is_refused() -> None:
     draws.normal((2, 3))
     with pytest.raises(ValueError, match=r"noise: draw 2: expected shape \(2, 3\); got shape \(4,\)"):
         draws.normal((2, 3))
-    with pytest.raises(ValueError, match="noise: draw 3: .* got nothing left"):
+    with pytest.raises(ValueError, match=r"noise: draw 3: .* got nothing left"):
         draws.normal((2, 3))
 
 
