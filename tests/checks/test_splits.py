@@ -29,7 +29,7 @@ def named(found: dict[str, tuple[object, ...]]) -> dict[str, list[str]]:
         (["part-0.jsonl", "part-1.jsonl"], None),
         (["train.jsonl", "notes.jsonl"], None),  # one split is not two
         (["training.jsonl", "contest.jsonl"], None),  # "contest" is no test
-        (["train_test.jsonl", "test.jsonl"], None),  # a name that speaks of two splits speaks of none
+        (["train_test.jsonl", "dev.jsonl"], None),  # a name that speaks of two splits speaks of none
     ],
 )
 def test_a_folder_gives_the_splits_its_files_are_named_for(
