@@ -180,7 +180,8 @@ def test_sizes_timesteps_and_gaps_are_read_from_the_folder(make: Callable[..., A
         mse = tiny.module.loss(tiny.model, process, tiny.batch, t, **tiny.noise).mse
     noise = torch.randn(14, *tiny.x_t.shape)
     draws = iter([tiny.x_t, *noise])
-    chain = list(tiny.module.sample(tiny.model, process, tiny.source, noise=draws, steps=range(13, -1, -4)))
+    options = {"steps": range(13, -1, -4), "method": "ddim"}
+    chain = list(tiny.module.sample(tiny.model, process, tiny.source, noise=draws, **options))
     np.savez(tmp_path / "forward.npz", model_t=denoising.network_time(process, t).numpy(), x0_f32=x_0.numpy())
     np.savez(tmp_path / "losses_T14.npz", t=t.numpy(), weights=np.ones(4, np.float32), mse_f32=mse.numpy())
     np.savez(tmp_path / "schedule_T14.npz", alphas_cumprod=process.alpha_bar, betas=process.betas)
