@@ -100,6 +100,19 @@ def log_delta(parts: Parts, epsilon: float) -> float:
     return float(_settled(at, saddle))
 
 
+def rough_curve(parts: Parts, epsilons: Floats) -> Floats:
+    """delta at rising `epsilons` >= 0 from one transform: good to a few digits, to search on, not to report."""
+    saddle = _saddle_for_epsilon(parts, float(epsilons[-1]) / 2)
+    transform = _transform(parts, saddle, 64.0 / math.sqrt(saddle.variance), float(epsilons[-1]))
+    log_deltas = np.zeros(epsilons.size)
+    for i, epsilon in enumerate(epsilons):
+        try:
+            log_deltas[i] = transform.log_delta(float(epsilon))[0]
+        except _TooCoarseError:
+            log_deltas[i] = 0.0 if i == 0 else log_deltas[i - 1]
+    return np.exp(np.minimum(np.minimum.accumulate(log_deltas), 0.0))
+
+
 def infinite_mass(parts: Parts) -> float:
     """Probability, under the upper distribution, of an outcome impossible under the lower one."""
     log_rest = 0.0
@@ -192,13 +205,13 @@ def _cheaper(parts: Parts, saddle: _Saddle) -> _Saddle:
     return best
 
 
-def _transform(parts: Parts, saddle: _Saddle, frequency: float) -> _Transform:
+def _transform(parts: Parts, saddle: _Saddle, frequency: float, margin: float = 0.0) -> _Transform:
     """The contour integrand up to `frequency`, its upper half under a flat-topped taper.
 
     The taper convolves delta with a kernel whose moments vanish, so slowly falling integrands (few
     steps, tiny sampling probability) converge as fast as the others.
     """
-    window = _window(parts, saddle)
+    window = _window(parts, saddle) + margin
     spacing = 2 * math.pi / window
     size = max(32, math.ceil(frequency / spacing))
     if size > _MAX_FREQUENCIES:

@@ -26,18 +26,18 @@ ASSUMPTIONS = (
 _EVENTS = 4001
 
 
-def deterministic_epsilon(
-    noise_multiplier: float, epochs: int, delta: float, group_size: int = 1, batch_size: int | None = None
-) -> float:
+def packed_shift(group_size: int, batch_size: int) -> float:
+    """How far a unit moves one epoch's batches, as a vector, when its records share as few as they can."""
+    full, rest = divmod(group_size, batch_size)
+    return math.sqrt(full * batch_size**2 + rest**2)
+
+
+def deterministic_epsilon(noise_multiplier: float, epochs: int, delta: float) -> float:
     """Epsilon of a fixed order of batches: one Gaussian of noise s / sqrt(E), exact (closed form).
 
-    A unit's `group_size` records are in as few batches as `batch_size` allows, the worst order. For
-    replace-one double the sensitivity by halving `noise_multiplier`.
+    For replace-one, where both records count, halve `noise_multiplier`.
     """
-    batch = batch_size or group_size
-    full, rest = divmod(group_size, batch)
-    shift = math.sqrt(full * batch**2 + rest**2)
-    return gaussian_epsilon(shift * math.sqrt(epochs) / noise_multiplier, delta)
+    return gaussian_epsilon(math.sqrt(epochs) / noise_multiplier, delta)
 
 
 def persistent_shuffle_lower(
@@ -49,7 +49,7 @@ def persistent_shuffle_lower(
     """
     spread = noise_multiplier / math.sqrt(epochs)
     levels = np.linspace(0.0, 2 + 12 * spread, 20001)
-    _, reached, lower = _maximum_tails(levels, spread, steps_per_epoch)
+    reached, lower = _maximum_tails(levels, spread, steps_per_epoch)
     usable = (reached > delta) & (lower > -math.inf)
     if not usable.any():
         return 0.0
@@ -98,9 +98,9 @@ def _level_law(levels: Floats, target: float, noise: float, batches: int) -> Flo
     return np.maximum(law, 0.0)
 
 
-def _maximum_tails(levels: Floats, noise: float, batches: int) -> tuple[Floats, Floats, Floats]:
-    """The levels, P[max > level] with the target present, and log P[max > level] with it zeroed out."""
+def _maximum_tails(levels: Floats, noise: float, batches: int) -> tuple[Floats, Floats]:
+    """P[max > level] with the target present, and its log with the target zeroed out."""
     present = -np.expm1(_log_below(levels, 2.0, noise, batches))
     with np.errstate(divide="ignore"):
         absent = np.log(-np.expm1(_log_below(levels, 1.0, noise, batches)))
-    return levels, present, absent
+    return present, absent
