@@ -183,6 +183,9 @@ def _person(setting: Setting, here: _Here, noise: float, cache: Path | None) -> 
     for ident, size, label, why in sizes:
         at = replace(here, group_size=size, unit="all records of one person")
         found = price(setting, noise, here.steps, here.sampler, size, cache)
+        if here.sampler is not setting.sampler_accounted is not None:
+            accounted = price(setting, noise, here.steps, setting.sampler_accounted, size, cache)
+            why = f"{why} With {setting.sampler_accounted} sampling, as accounted, at most {accounted.upper:.4g}."
         yield _priced(setting, at, found, ident, label, why)
     if setting.counts is None and setting.several_per_person:
         for ident, label in (("person-p99", "A person at the 99th percentile"), ("person-max", "The heaviest person")):
@@ -232,9 +235,10 @@ def _channel_rung(setting: Setting, here: _Here | None) -> Iterator[Rung]:
     if not setting.channels or setting.delta is None:
         return
     certain = any(channel.certain for channel in setting.channels)
+    end = "no finite ε" if certain else "no upper bound follows"
     yield Rung(
         id="channels",
-        label="With what the accounting leaves out: no finite ε",
+        label=f"With what the accounting leaves out: {end}",
         epsilon_lower=math.inf if certain else round_outward(here.lower, up=False) if here else 0.0,
         epsilon_upper=math.inf,
         delta=setting.delta,

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from audit.setting import Setting
 from audit.types import NeighboringRelation, Sampler
-
-if TYPE_CHECKING:
-    from audit.accounting.bracket import Bracket
 
 CALIBRATING = ("pld", "prv", "rdp", "rdp-old")
 
@@ -31,23 +28,25 @@ def price(
 ) -> Price:
     """ε for a unit of `group_size` records after `steps` noisy updates under `sampler`."""
     from audit.accounting.cache import remembered
-    from audit.accounting.sampling import epsilon_for_sampler
+    from audit.accounting.sampling import Schedule, epsilon_for_sampler
 
-    return _price(
-        remembered(
-            epsilon_for_sampler,
-            cache,
-            sampler=sampler.value,
-            noise_multiplier=noise_multiplier,
-            delta=setting.delta,
-            steps=steps,
-            sampling_probability=setting.sampling_probability,
-            batch_size=setting.batch_size,
-            records=setting.records,
-            group_size=group_size,
-            neighboring_relation=_relation(setting.relation),
-        )
+    schedule = Schedule(
+        sampler=sampler.value,
+        sampling_probability=setting.sampling_probability,
+        steps=steps,
+        batch_size=setting.batch_size,
+        records=setting.records,
     )
+    bracket = remembered(
+        epsilon_for_sampler,
+        cache,
+        schedule=schedule,
+        noise_multiplier=noise_multiplier,
+        delta=setting.delta,
+        group_size=group_size,
+        neighboring_relation=_relation(setting.relation),
+    )
+    return Price(bracket.lower, bracket.upper, bracket.method, bracket.assumptions)
 
 
 def price_curve(
@@ -79,10 +78,6 @@ def smallest_noise_multiplier(setting: Setting, cache: Path | None) -> float:
         accountant=setting.accountant if setting.accountant in CALIBRATING else "pld",
     )
     return found
-
-
-def _price(bracket: Bracket) -> Price:
-    return Price(bracket.lower, bracket.upper, bracket.method, bracket.assumptions)
 
 
 def _relation(relation: NeighboringRelation) -> Any:

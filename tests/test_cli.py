@@ -18,7 +18,7 @@ title = "A small paper"
 citation = "Nobody, 2026"
 about = "A test."
 caveat = "Invented for a test."
-[[source]]
+[[sources]]
 id = "draft"
 kind = "paper"
 citation = "Draft"

@@ -23,7 +23,7 @@ title = "A small paper"
 citation = "Nobody, 2026"
 about = "A test."
 caveat = "Invented for a test."
-[[source]]
+[[sources]]
 id = "draft"
 kind = "paper"
 citation = "Draft"
@@ -146,7 +146,7 @@ def _card() -> PaperCard:
             "citation": "x",
             "about": "x",
             "caveat": "x",
-            "source": [{"id": "s", "kind": "paper", "citation": "x", "read": "x"}],
+            "sources": [{"id": "s", "kind": "paper", "citation": "x", "read": "x"}],
         }
     )
 
