@@ -27,24 +27,22 @@ def price(
     setting: Setting, noise_multiplier: float, steps: int, sampler: Sampler, group_size: int, cache: Path | None
 ) -> Price:
     """ε for a unit of `group_size` records after `steps` noisy updates under `sampler`."""
-    from audit.accounting.cache import remembered
+    from audit.accounting.cache import cached_bracket
     from audit.accounting.sampling import Schedule, epsilon_for_sampler
 
-    schedule = Schedule(
-        sampler=sampler.value,
-        sampling_probability=setting.sampling_probability,
-        steps=steps,
-        batch_size=setting.batch_size,
-        records=setting.records,
-    )
-    bracket = remembered(
-        epsilon_for_sampler,
+    drawn: dict[str, Any] = {
+        "sampler": sampler.value,
+        "sampling_probability": setting.sampling_probability,
+        "steps": steps,
+        "batch_size": setting.batch_size,
+        "records": setting.records,
+    }
+    unit: dict[str, Any] = {"noise_multiplier": noise_multiplier, "delta": setting.delta, "group_size": group_size}
+    bracket = cached_bracket(
         cache,
-        schedule=schedule,
-        noise_multiplier=noise_multiplier,
-        delta=setting.delta,
-        group_size=group_size,
-        neighboring_relation=_relation(setting.relation),
+        "epsilon_for_sampler",
+        {**drawn, **unit, "neighboring_relation": setting.relation.value},
+        lambda: epsilon_for_sampler(Schedule(**drawn), **unit, neighboring_relation=_relation(setting.relation)),
     )
     return Price(bracket.lower, bracket.upper, bracket.method, bracket.assumptions)
 
@@ -55,9 +53,7 @@ def price_curve(
     """ε of each group size under the Poisson sampling and the steps that were accounted."""
     steps = setting.steps_accounted
     assert steps is not None  # a noise multiplier is known only where the steps are
-    return [
-        (size, price(setting, noise_multiplier, steps, Sampler.POISSON, size, cache)) for size in group_sizes
-    ]
+    return [(size, price(setting, noise_multiplier, steps, Sampler.POISSON, size, cache)) for size in group_sizes]
 
 
 def smallest_noise_multiplier(setting: Setting, cache: Path | None) -> float:
@@ -65,19 +61,17 @@ def smallest_noise_multiplier(setting: Setting, cache: Path | None) -> float:
 
     Accountants that are no bound, or are not stated, are read as the tight one.
     """
-    from audit.accounting.cache import remembered
+    from audit.accounting.cache import cached
     from audit.accounting.calibration import noise_multiplier_for
 
-    found: float = remembered(
-        noise_multiplier_for,
-        cache,
-        target_epsilon=setting.epsilon,
-        delta=setting.delta,
-        sampling_probability=setting.sampling_probability,
-        steps=setting.steps_accounted,
-        accountant=setting.accountant if setting.accountant in CALIBRATING else "pld",
-    )
-    return found
+    wanted: dict[str, Any] = {
+        "target_epsilon": setting.epsilon,
+        "delta": setting.delta,
+        "sampling_probability": setting.sampling_probability,
+        "steps": setting.steps_accounted,
+        "accountant": setting.accountant if setting.accountant in CALIBRATING else "pld",
+    }
+    return float(cached(cache, "noise_multiplier_for", wanted, lambda: noise_multiplier_for(**wanted)))
 
 
 def _relation(relation: NeighboringRelation) -> Any:
