@@ -62,8 +62,8 @@ def _finding(subject: Subject, mechanism: Mechanism) -> Finding:
     return Finding(
         severity=Severity.HIGH,
         basis=Basis.READ,
-        summary=f"As released, the noise and the batches of {mechanism.id} come from the published seed {seed.value}, so "
-        "whoever runs the code again can subtract the noise. A run with that seed keeps its claim only against "
+        summary=f"As released, the noise and the batches of {mechanism.id} come from the published seed {seed.value}, "
+        "so whoever runs the code again can subtract the noise. A run with that seed keeps its claim only against "
         "somebody without the code." + caution(seed),
         evidence=(
             from_fact(seed, f"seed {seed.value} also drives noise and sampling"),
