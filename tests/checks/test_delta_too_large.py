@@ -26,10 +26,9 @@ def test_one_over_n_ln_n_is_noted_only_below_e_to_the_ten_records(ask):
     assert ask(IDENT, dataset={"records": math.ceil(limit) + 10}, claim={"delta": "1/(N ln N)"}) == []
 
 
-@pytest.mark.parametrize("records", [0, 1])
-def test_a_rule_without_a_sensible_n_is_a_skip_and_no_crash(ask, records):
+def test_a_rule_for_a_single_record_is_a_skip_and_no_crash(ask):
     for rule in ("1/N", "1/(10N)", "1/(N ln N)"):
-        [skip] = ask(IDENT, dataset={"records": records}, claim={"delta": rule})
+        [skip] = ask(IDENT, dataset={"records": 1}, claim={"delta": rule})
         assert isinstance(skip, Skip)
 
 
