@@ -22,10 +22,16 @@ def bracket_text(rung: Rung) -> str:
     return f"{lower:.4g}" if lower == upper else f"between {lower:.4g} and {upper:.4g}"
 
 
+def noise_text(claim: ClaimResult) -> str:
+    """What the claim's ladder supposes about noise that is not stated; empty where it is stated."""
+    return ", for the smallest noise that would give the claim as accounted" if claim.noise_multiplier_derived else ""
+
+
 def from_rung(claim: ClaimResult, rung: Rung) -> Evidence:
     """One rung beside the claim it corrects."""
     return Evidence(
         source="accounting",
         where=f"rung {rung.id} ({rung.method})"[:600],
-        what=f"{claim.label}: ε is {bracket_text(rung)} at δ = {rung.delta:.3g}, for {rung.privacy_unit}.",
+        what=f"{claim.label}: ε is {bracket_text(rung)} at δ = {rung.delta:.3g}, for {rung.privacy_unit}"
+        f"{noise_text(claim)}.",
     )

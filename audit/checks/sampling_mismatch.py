@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from audit.check import Need, check
 from audit.evidence import caution, from_fact, observed_in, readings_alone
-from audit.rungs import bracket_text, from_rung, rung_of
+from audit.rungs import bracket_text, from_rung, noise_text, rung_of
 from audit.subject import Subject
 from audit.training import value
 from audit.types import Basis, ClaimResult, Finding, Mechanism, Rung, Sampler, Severity, Skip
@@ -93,4 +93,4 @@ def _consequence(false: list[tuple[ClaimResult, Rung]]) -> str:
     if not false:
         return "The claim is unproven for these batches."
     claim, rung = max(false, key=lambda pair: (pair[1].epsilon_lower or 0) / pair[0].epsilon if pair[0].epsilon else 0)
-    return f"On worst-case data the claim of ε = {claim.epsilon:g} is then {bracket_text(rung)} ({claim.label})."
+    return f"On worst-case data the claim of ε = {claim.epsilon:g} is then {bracket_text(rung)} ({claim.label}{noise_text(claim)})."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from audit.check import Need, check
 from audit.evidence import caution, from_fact, observed_in, readings_alone
-from audit.rungs import bracket_text, from_rung, rung_of
+from audit.rungs import bracket_text, from_rung, noise_text, rung_of
 from audit.subject import Subject
 from audit.training import steps_accounted, steps_run, value
 from audit.types import Basis, Evidence, Finding, Mechanism, Severity, Skip
@@ -93,7 +93,7 @@ def _finding(subject: Subject, mechanism: Mechanism, off: list[_Steps], more: bo
     assert mechanism.steps_run is not None
     ids = tuple(c for steps in off for c in subject.claims_of(mechanism.id, steps.dataset))
     priced = [(c, r) for c in subject.claims if c.id in ids and (r := rung_of(c, "steps-as-run")) is not None]
-    first = f" ({priced[0][0].label}: {bracket_text(priced[0][1])} as run)" if priced else ""
+    first = f" ({priced[0][0].label}: {bracket_text(priced[0][1])} as run{noise_text(priced[0][0])})" if priced else ""
     worst = max(off, key=lambda s: s.run / s.accounted if more else s.accounted / s.run)
     follows = "so ε is larger than claimed" if more else "so ε is overstated and the noise larger than needed"
     return Finding(

@@ -38,3 +38,12 @@ def test_released_code_may_differ_from_the_code_that_ran(ask):
     [finding] = ask(IDENT, mechanism=SHUFFLED)
     assert isinstance(finding, Finding)
     assert "may differ" in finding.summary
+
+
+def test_noise_that_was_derived_from_the_claim_is_called_so(ask, priced):
+    stated = priced(4.0, sampler_as_coded=(22.86, 24.54))
+    derived = stated.model_copy(update={"noise_multiplier_derived": True})
+    for claim, said in ((stated, False), (derived, True)):
+        [finding] = ask(IDENT, mechanism=SHUFFLED, claims=(claim,))
+        assert ("smallest noise" in finding.summary) is said
+        assert ("smallest noise" in finding.evidence[2].what) is said
