@@ -93,4 +93,4 @@ def _consequence(false: list[tuple[ClaimResult, Rung]]) -> str:
     if not false:
         return "The claim is unproven for these batches."
     claim, rung = max(false, key=lambda pair: (pair[1].epsilon_lower or 0) / pair[0].epsilon if pair[0].epsilon else 0)
-    return f"On worst-case data the claim of ε = {claim.epsilon:g} is then {bracket_text(rung)} ({claim.label}{noise_text(claim)})."
+    return f"On worst-case data ε is then {bracket_text(rung)} ({claim.label}{noise_text(claim)})."
