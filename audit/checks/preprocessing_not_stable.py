@@ -18,26 +18,21 @@ REMEDY = (
 )
 
 
-def group_delta(epsilon: float, delta: float, size: int) -> float:
-    """δ of `size` records together at ε·`size`: δ(e^{size·ε} − 1)/(e^ε − 1), ∞ where that overflows."""
-    try:
-        return delta * (math.expm1(size * epsilon) / math.expm1(epsilon) if epsilon else size)
-    except OverflowError:
-        return math.inf
-
-
 def _targets(subject: Subject, dataset: DatasetUse) -> dict[tuple[float, float], list[str]]:
     """The (ε, δ) claimed on the dataset, with the claims that name them."""
     targets: dict[tuple[float, float], list[str]] = {}
     for claim in subject.card.claim:
         records, delta = value(dataset.records), value(claim.delta)
         if dataset.name in claim.datasets and records is not None and records > 1 and delta is not None:
-            for epsilon in value(claim.epsilons) or ():
+            epsilons = value(claim.epsilons) or ()
+            for epsilon in (e for e in epsilons if math.isfinite(e)):
                 targets.setdefault((epsilon, delta_of(delta, records)), []).append(claim.id)
     return targets
 
 
 def _bounds(subject: Subject, dataset: DatasetUse, classes: int) -> Iterator[Evidence]:
+    from audit.accounting.black_box import group_delta
+
     for (epsilon, delta), claims in sorted(_targets(subject, dataset).items()):
         got = group_delta(epsilon, delta, classes)
         meaning = "no guarantee is left" if got >= 1 else f"at worst ({classes * epsilon:.4g}, {got:.3g})"

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audit.accounting.black_box import group_delta
 from audit.cards import load_card
 from audit.check import all_checks
-from audit.checks.preprocessing_not_stable import group_delta
 from audit.run import put
 from audit.subject import Subject
 from audit.types import Basis, Fact, Known
@@ -30,11 +30,6 @@ def test_the_group_bound_is_the_chain_of_neighbours(epsilon: float, delta: float
         for _ in range(size):
             walked = mpmath.e ** mpmath.mpf(epsilon) * walked + mpmath.mpf(delta)
         assert float(walked) == pytest.approx(group_delta(epsilon, delta, size), rel=1e-9)
-
-
-def test_a_bound_too_large_for_a_float_is_infinite() -> None:
-    assert group_delta(500.0, 1e-6, 5) == float("inf")
-    assert group_delta(0.0, 1e-6, 5) == pytest.approx(5e-6)
 
 
 @given(st.lists(st.integers(1, 6), min_size=2, max_size=6), st.data())
@@ -68,6 +63,15 @@ def test_a_small_epsilon_leaves_a_guarantee_with_both_figures() -> None:
     (finding,) = put(all_checks()["preprocessing-not-stable"], subject).findings
     expected = 1e-6 * sum(mpmath.exp(0.5 * i) for i in range(5))
     assert f"at worst (2.5, {float(expected):.3g})" in finding.evidence[1].what
+
+
+def test_no_bound_is_made_of_an_infinite_epsilon() -> None:
+    card = load_card(BAD / "five-classes" / "card.toml")
+    epsilons = Fact[tuple[float, ...]](value=(float("inf"),), where="section 4", known=Known.PAPER)
+    claim = card.claim[0].model_copy(update={"epsilons": epsilons})
+    subject = Subject(card.model_copy(update={"claim": (claim,)}))
+    (finding,) = put(all_checks()["preprocessing-not-stable"], subject).findings
+    assert not [e for e in finding.evidence if e.source == "accounting"]
 
 
 def test_without_the_number_of_classes_nothing_is_called_computed() -> None:
