@@ -17,7 +17,7 @@ from audit.types import ClaimResult, CurvePoint, Rung, Sampler, round_outward
 from audit.verdict import verdict
 
 NOT_STATED = "one record (the unit is not stated in the sources read)"
-CURVE_SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128)
+CURVE_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
 @dataclass(frozen=True)
