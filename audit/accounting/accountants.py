@@ -9,7 +9,6 @@ from dp_accounting import dp_event
 from dp_accounting.privacy_accountant import NeighboringRelation
 
 from audit.accounting.bracket import Bracket, Route
-from audit.accounting.contour_nodes import UnsuitablePairError
 from audit.accounting.fixed_size import ASSUMPTION as FIXED_SIZE
 from audit.accounting.inputs import (
     AccountingInputError,
@@ -21,7 +20,7 @@ from audit.accounting.routes import NOT_CERTIFIED, ROUTES, Question
 from audit.accounting.steps import ADD_OR_REMOVE_ONE, is_not_private, leaves
 
 ACCOUNTANTS = ("all", "pld", "rdp", "prv", "contour", "rdp-old")
-_ALL = ("gaussian", "contour", "pld", "rdp")
+_ALL = ("gaussian", "contour", "pld", "rdp", "unsampled", "rounded-down")
 _TIGHT = ("pld", "prv")
 TOLERANCE = 1e-4
 """How far the lower route may pass an upper bound, relative to epsilon (1e-6 absolute), before they disagree."""
@@ -57,47 +56,65 @@ def epsilon(
 
 
 def _answers(question: Question, names: tuple[str, ...]) -> list[Route]:
-    """The routes that answer; where none bounds epsilon from above, the last reason is raised."""
+    """The routes that answer; where none bounds epsilon from above, the first reason is raised."""
     routes: list[Route] = []
-    reason: Exception = UnknownMechanismError("no route answers")
+    reasons: list[Exception] = []
     for name in names:
-        if name == "rdp" and question.group_size > 1 and _has_tight_bound(routes):
+        if not _is_needed(name, question, routes):
             continue
         try:
             routes.append(ROUTES[name](question))
-        except (UnknownMechanismError, UnsuitablePairError, ArithmeticError) as error:
-            reason = error
-    if not routes or (all(route.method == NOT_CERTIFIED for route in routes) and len(names) > 1):
-        raise UnknownMechanismError(str(reason)) from None
+        except (UnknownMechanismError, ArithmeticError) as error:
+            reasons.append(error)
+    if not routes or (len(names) > 1 and not any(map(_is_certified_above, routes))):
+        raise UnknownMechanismError(str(reasons[0])) from None
     return routes
 
 
-def _has_tight_bound(routes: list[Route]) -> bool:
-    return any(route.method != NOT_CERTIFIED and route.upper < math.inf for route in routes)
+def _is_needed(name: str, question: Question, routes: list[Route]) -> bool:
+    """Whether a fall-back still has something to add to what `routes` say."""
+    finite = any(route.upper < math.inf for route in routes if _is_certified_above(route))
+    if name == "unsampled" or (name == "rdp" and question.group_size > 1):
+        return not finite
+    if name == "rounded-down":
+        return finite and all(route.lower == 0 for route in routes) and any(route.upper > 0 for route in routes)
+    return True
+
+
+def _is_certified_above(route: Route) -> bool:
+    return route.method != NOT_CERTIFIED
 
 
 def _assumptions(question: Question) -> tuple[str, ...]:
-    sampled = (
-        isinstance(leaf, dp_event.SampledWithoutReplacementDpEvent) for leaf, _ in leaves(question.event)
-    )
+    sampled = (isinstance(leaf, dp_event.SampledWithoutReplacementDpEvent) for leaf, _ in leaves(question.event))
     return (FIXED_SIZE,) if any(sampled) and question.relation is ADD_OR_REMOVE_ONE else ()
 
 
 def combine(routes: list[Route], assumptions: tuple[str, ...] = ()) -> Bracket:
-    """One bracket from several routes; where they contradict each other it spans them and says so."""
-    certified = [route for route in routes if route.method != NOT_CERTIFIED] or routes
+    """One bracket from several routes; where they contradict each other it spans them and says so.
+
+    The certified bounds come first; the contour gives the lower end where no certified route has one.
+    """
+    certified = [route for route in routes if _is_certified_above(route)] or routes
     best = min(certified, key=lambda route: route.upper)
-    lowest = max(routes, key=lambda route: route.lower)
-    lower, upper = lowest.lower, best.upper
-    if not _agree(lower, upper, best.method in _TIGHT and lower > 0):
-        values = [value for route in routes for value in (route.lower, route.upper) if value > 0]
-        note = f"the routes disagree beyond the tolerance: {lowest.method} {lower:.6g}, {best.method} {upper:.6g}"
-        return Bracket(
-            min(values), max(values), "routes disagree", (*assumptions, note), tuple(routes), agree=False
-        )
-    notes = tuple(_notes(routes, lower, upper))
-    method = best.method if lower == 0 else f"{best.method} (upper), {lowest.method} (lower)"
-    return Bracket(min(lower, upper), upper, method, (*assumptions, *notes), tuple(routes))
+    proven = max(certified, key=lambda route: route.lower)
+    lowest = proven if proven.lower > 0 else max(routes, key=lambda route: route.lower)
+    highest = max(routes, key=lambda route: route.lower)
+    if not _agree(highest.lower, best.upper, best.method in _TIGHT and highest.lower > 0):
+        return _disagreement(routes, highest, best, assumptions)
+    notes = tuple(_notes(routes, lowest, best))
+    method = best.method if lowest.lower == 0 or lowest is best else f"{best.method} (upper), {lowest.method} (lower)"
+    return Bracket(min(lowest.lower, best.upper), best.upper, method, (*assumptions, *notes), tuple(routes))
+
+
+def _disagreement(routes: list[Route], lowest: Route, best: Route, assumptions: tuple[str, ...]) -> Bracket:
+    """The bracket that spans every bound the routes gave, and the note that says it does."""
+    values = [value for route in routes for value in (route.lower, route.upper) if value > 0]
+    note = (
+        f"the routes disagree beyond the tolerance: {lowest.method} finds at least {lowest.lower:.6g}, "
+        f"{best.method} at most {best.upper:.6g}"
+    )
+    return Bracket(min(values), max(values), "routes disagree", (*assumptions, note), tuple(routes), agree=False)
 
 
 def _agree(lower: float, upper: float, tight: bool) -> bool:
@@ -106,10 +123,10 @@ def _agree(lower: float, upper: float, tight: bool) -> bool:
     return not tight or math.isinf(upper) or upper <= lower * (1 + GAP) + GAP
 
 
-def _notes(routes: list[Route], lower: float, upper: float) -> Iterable[str]:
-    if any(route.method == NOT_CERTIFIED for route in routes):
+def _notes(routes: list[Route], lowest: Route, best: Route) -> Iterable[str]:
+    if NOT_CERTIFIED in (lowest.method, best.method):
         yield "the contour value is a quadrature: accurate, not certified"
-    elif lower == 0 and upper > 0:
+    elif lowest.lower == 0 and best.upper > 0:
         yield "upper bound only: no independent route bounds it from below"
-    if math.isinf(upper):
+    if math.isinf(best.upper):
         yield "no finite upper bound was found by " + ", ".join(route.method for route in routes)

@@ -87,7 +87,7 @@ def tradeoff_epsilon(event: dp_event.DpEvent, delta: float, group_size: int, poi
     slopes = np.concatenate([[0.0], np.geomspace(start / 20 + 1e-3, 12 * start + 5, points)])
     log_deltas = np.maximum.accumulate(np.array([log_curve(e) for e in slopes])[::-1])[::-1]
     levels = np.linspace(-700.0, 0.0, 28001)
-    power = levels
+    power: Floats = levels
     for _ in range(group_size):
         power = _log_power(power, slopes, log_deltas)
     return _epsilon_of_power(levels, power, delta)
@@ -98,7 +98,8 @@ def _log_power(levels: Floats, slopes: Floats, log_deltas: Floats) -> Floats:
     steep = np.logaddexp(log_deltas, slopes + levels[:, None])
     rest = np.maximum(1 - np.exp(log_deltas) - np.exp(levels)[:, None], 0.0)
     flat = np.log1p(-np.minimum(np.exp(-slopes) * rest, 1 - 1e-16))
-    return np.minimum(np.minimum(steep, flat).min(axis=1), 0.0)
+    power: Floats = np.minimum(np.minimum(steep, flat).min(axis=1), 0.0)
+    return power
 
 
 def _epsilon_of_power(levels: Floats, power: Floats, delta: float) -> float:

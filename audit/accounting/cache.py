@@ -1,74 +1,91 @@
-"""Prices of earlier runs on disk. Values only, no data; the folder may be deleted at any time."""
+"""Prices kept on disk: one small JSON file each, safe to delete at any time, shared by any processes.
+
+The key is the function, its inputs, and the versions that could change its value: the sources of this
+package, dp_accounting, numpy and scipy. Only settings and prices are stored, never data.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from audit.accounting.bracket import Bracket, Route
 
-Answer = TypeVar("Answer", Bracket, float)
-_SOURCES = Path(__file__).parent
+_LIBRARIES = ("dp-accounting", "numpy", "scipy")
 
 
-def remembered(function: Callable[..., Answer], folder: Path | None, **inputs: object) -> Answer:
-    """`function(**inputs)`, from `folder` if it was computed there before by the same code and libraries.
+def cached(directory: Path | None, function: str, inputs: Mapping[str, Any], compute: Callable[[], Any]) -> Any:
+    """The JSON value of `compute()`, from `directory` where it is there already; None: no cache.
 
-    None as folder computes anew. A file that cannot be read, or does not say what it should, is ignored.
-    Processes may share the folder: files appear whole.
+    A file that cannot be read is ignored and replaced; a directory that cannot be written is no error.
     """
-    if folder is None:
-        return function(**inputs)
-    path = folder / f"{_key(function, inputs)}.json"
-    stored = _read(path)
-    if stored is not None:
-        return stored  # type: ignore[return-value]
-    answer = function(**inputs)
-    _write(path, answer)
-    return answer
+    if directory is None:
+        return compute()
+    path = Path(directory) / f"{_key(function, inputs)}.json"
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return json.loads(path.read_text(encoding="utf-8"))["value"]
+    value = compute()
+    with suppress(OSError):
+        _write(path, {"function": function, "inputs": dict(inputs), "value": value})
+    return value
 
 
-def _key(function: Callable[..., object], inputs: dict[str, object]) -> str:
-    named = {name: repr(value) for name, value in sorted(inputs.items())}
-    what = json.dumps([function.__module__, function.__qualname__, named, _versions()], sort_keys=True)
-    return hashlib.sha256(what.encode()).hexdigest()
+def cached_bracket(
+    directory: Path | None, function: str, inputs: Mapping[str, Any], compute: Callable[[], Bracket]
+) -> Bracket:
+    """`cached` for a Bracket; an entry that is no legal bracket is recomputed."""
+    if directory is None:
+        return compute()
+    fresh: list[Bracket] = []
+
+    def as_json() -> Any:
+        fresh.append(compute())
+        return asdict(fresh[0])
+
+    stored = cached(directory, function, inputs, as_json)
+    if fresh:
+        return fresh[0]
+    try:
+        return _bracket(stored)
+    except (ValueError, KeyError, TypeError):
+        (Path(directory) / f"{_key(function, inputs)}.json").unlink(missing_ok=True)
+        return cached_bracket(directory, function, inputs, compute)
+
+
+def _bracket(stored: Any) -> Bracket:
+    routes = tuple(Route(**route) for route in stored["routes"])
+    return Bracket(**{**stored, "assumptions": tuple(stored["assumptions"]), "routes": routes})
+
+
+def _key(function: str, inputs: Mapping[str, Any]) -> str:
+    facts = {"function": function, "inputs": dict(inputs), "versions": _versions()}
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 @cache
-def _versions() -> list[str]:
-    """Libraries by version, and this package by the bytes of its sources: a change of either asks anew."""
-    sources = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(_SOURCES.glob("*.py"))))
-    return [sources.hexdigest(), *(version(name) for name in ("dp-accounting", "numpy", "scipy"))]
+def _versions() -> dict[str, str]:
+    sources = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        sources.update(path.name.encode() + b"\0" + path.read_bytes())
+    return {"audit.accounting": sources.hexdigest()} | {name: version(name) for name in _LIBRARIES}
 
 
-def _read(path: Path) -> Bracket | float | None:
+def _write(path: Path, entry: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(stored, float):
-            return stored if math.isfinite(stored) else None
-        routes = tuple(Route(**route) for route in stored.pop("routes"))
-        return Bracket(**stored | {"assumptions": tuple(stored["assumptions"]), "routes": routes})
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return None
-
-
-def _write(path: Path, answer: Bracket | float) -> None:
-    """Best effort: a folder that cannot be written to costs time, not the answer."""
-    text = json.dumps(answer if isinstance(answer, float) else asdict(answer))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except OSError:
-        return
+            json.dump(entry, file, sort_keys=True)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

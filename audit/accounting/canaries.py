@@ -18,9 +18,7 @@ from audit.accounting.pairs import Floats
 _LARGEST = 100.0
 
 
-def one_run_lower_bound(
-    canaries: int, guesses: int, correct: int, delta: float, significance: float = 0.05
-) -> float:
+def one_run_lower_bound(canaries: int, guesses: int, correct: int, delta: float, significance: float = 0.05) -> float:
     """Largest epsilon that one run refutes at `significance`: canaries included by fair coins, guessed at.
 
     p = P[B >= v] + 2 m delta max_i P[v > B >= v - i] / i, B ~ Binomial(r, e^eps / (1 + e^eps)), for m
@@ -59,9 +57,7 @@ def ceiling(canaries: int, delta: float, significance: float = 0.05) -> float:
     return one_run_lower_bound(canaries, canaries, canaries, delta, significance)
 
 
-def expected_lower_bound(
-    canaries: int, guesses: int, gdp_mu: float, delta: float, significance: float = 0.05
-) -> float:
+def expected_lower_bound(canaries: int, guesses: int, gdp_mu: float, delta: float, significance: float = 0.05) -> float:
     """Bound at the expected number of right guesses of an ideal attack on a mu-GDP mechanism.
 
     Each canary scores N(mu, 1) if included and N(0, 1) if not; the attacker guesses the `guesses` canaries

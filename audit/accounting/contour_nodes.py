@@ -10,7 +10,6 @@ import numpy as np
 
 from audit.accounting.pairs import DiscretePair, Floats, GaussianPair, LaplacePair, Mixture, Pair
 
-
 _MAX_NODES = 4_000_000
 _FEWEST_ATOMS = 1000
 

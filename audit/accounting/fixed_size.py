@@ -8,16 +8,13 @@ from audit.accounting.group import mixture_step
 from audit.accounting.inputs import AccountingInputError
 from audit.accounting.pairs import Floats, Step
 
-
 ASSUMPTION = (
     "fixed-size batches: the unit's records take the places of others, so i of them move the sum by 2i "
     "(coupling through the batch without the unit; attained when all others point the opposite way)"
 )
 
 
-def fixed_size_step(
-    noise: float, batch_size: int, records: int, group_size: int, count: int, drop: float
-) -> Step:
+def fixed_size_step(noise: float, batch_size: int, records: int, group_size: int, count: int, drop: float) -> Step:
     """Hypergeometric mixture of Gaussians with shifts 2i against one Gaussian, both directions.
 
     Draw the batch without the unit, then let i ~ Hypergeometric(records, k, batch_size) of its members be

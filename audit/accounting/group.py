@@ -9,7 +9,6 @@ import numpy as np
 from audit.accounting.pairs import Floats, GaussianPair, Mixture, Step
 
 
-
 def poisson_step(noise: float, sampling_probability: float, group_size: int, count: int, drop: float) -> Step:
     """Binomial mixture of Gaussians against one Gaussian, both directions (Ganesh, arXiv 2401.10294).
 

@@ -42,9 +42,7 @@ def fixed_size_dp_sgd(noise_multiplier: float, batch_size: int, records: int, st
     require_positive("noise_multiplier", noise_multiplier)
     require_count("records", records)
     require_count("batch_size", batch_size, most=records)
-    step = dp_event.SampledWithoutReplacementDpEvent(
-        records, batch_size, dp_event.GaussianDpEvent(noise_multiplier)
-    )
+    step = dp_event.SampledWithoutReplacementDpEvent(records, batch_size, dp_event.GaussianDpEvent(noise_multiplier))
     return repeated(step, steps)
 
 

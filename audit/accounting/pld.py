@@ -34,6 +34,7 @@ Answer = TypeVar("Answer")
 
 _TAIL_SHARE = 1e-6
 _SMALLEST_TAIL = 1e-290
+_TINY = 1e-3  # below this epsilon the accuracy is absolute
 
 
 def epsilon(parts: Parts, delta: float, accuracy: float = 1.5e-3) -> float:
@@ -48,7 +49,7 @@ def epsilon(parts: Parts, delta: float, accuracy: float = 1.5e-3) -> float:
         return math.inf
     found = math.inf
     for current in _answers(parts, tail, connect_the_dots, lambda on: _epsilon_above(on, budget)):
-        settled = found - current <= accuracy * current < math.inf
+        settled = found - current <= accuracy * max(current, _TINY) < math.inf
         found = min(found, current)
         if settled:
             break
@@ -64,7 +65,7 @@ def epsilon_lower(parts: Parts, delta: float, accuracy: float = 1e-3) -> float:
         return math.inf
     found = 0.0
     for current in _answers(parts, _tail(parts, delta), round_down, lambda on: _epsilon_below(on, delta)):
-        settled = 0 < current - found <= accuracy * current
+        settled = 0 < current - found <= accuracy * max(current, _TINY)
         found = max(found, current)
         if settled:
             break
@@ -114,9 +115,7 @@ def _slack(lattices: Lattices) -> float:
     return sum(count * lattice.slack for lattice, count in lattices)
 
 
-def _answers(
-    parts: Parts, tail: float, split: Split, answer: Callable[[Lattices], Answer]
-) -> Iterator[Answer]:
+def _answers(parts: Parts, tail: float, split: Split, answer: Callable[[Lattices], Answer]) -> Iterator[Answer]:
     """`answer` on lattices of falling interval until they are full; every one is a bound by itself."""
     ranges = [loss_range(pair, tail) for pair, _ in parts]
     interval = max(max(high - low for low, high in ranges) / 64, 1e-12)

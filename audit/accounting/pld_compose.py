@@ -45,7 +45,8 @@ class Composed:
     @cached_property
     def _untilted(self) -> Floats:
         # The cap matters only where rounding alone already makes delta exceed 1.
-        return np.exp(np.minimum(self.log_scale - self.tilt * self.losses, 700.0))
+        untilted: Floats = np.exp(np.minimum(self.log_scale - self.tilt * self.losses, 700.0))
+        return untilted
 
     @cached_property
     def _most(self) -> Floats:
@@ -53,7 +54,8 @@ class Composed:
 
     @cached_property
     def _least(self) -> Floats:
-        return np.maximum(self.mass - self.rounding, 0.0) * self._untilted
+        least: Floats = np.maximum(self.mass - self.rounding, 0.0) * self._untilted
+        return least
 
     def _outside_at(self, loss: float) -> float:
         return _OUTSIDE * math.exp(min(self.log_scale - self.tilt * loss, 700.0))

@@ -19,7 +19,6 @@ from scipy import special
 
 from audit.accounting.pairs import DiscretePair, Floats, GaussianPair, LaplacePair, Mixture, Pair
 
-
 _LEFT_TAIL = 1e-18
 
 
@@ -84,9 +83,7 @@ def loss_range(pair: Pair, tail: float) -> tuple[float, float]:
     return float(finite.min()), float(finite.max())
 
 
-def discretise(
-    pair: Pair, interval: float, tail: float, most: int, split: Split = connect_the_dots
-) -> LossLattice:
+def discretise(pair: Pair, interval: float, tail: float, most: int, split: Split = connect_the_dots) -> LossLattice:
     """`pair` on the lattice of `interval`, at most `most` points, each cell's mass placed by `split`.
 
     `split` is connect_the_dots for upper bounds (the top `tail` is charged as infinite loss) or
@@ -110,6 +107,14 @@ def _lattice_mass(upper: Floats, lower: Floats, points: Floats, interval: float,
     mass = np.zeros(points.size)
     mass[:-1] += below
     mass[1:] += above
+    return mass
+
+
+def _gathered(cell: NDArray[np.int64], below: Floats, above: Floats, size: int) -> Floats:
+    """Mass of each point when cell c sends `below` to point c and `above` to point c + 1."""
+    mass = np.zeros(size)
+    np.add.at(mass, cell, below)
+    np.add.at(mass, cell + 1, above)
     return mass
 
 
@@ -193,9 +198,7 @@ def _laplace_range(pair: LaplacePair) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _from_laplace(
-    pair: LaplacePair, first: int, interval: float, points: Floats, split: Split
-) -> LossLattice:
+def _from_laplace(pair: LaplacePair, first: int, interval: float, points: Floats, split: Split) -> LossLattice:
     """Cells in the plain loss (2x - 1) / scale of Lap(1) against Lap(0); the flat ends are atoms."""
     scale, q = pair.scale, pair.sampling_probability
     sign = 1.0 if pair.removing else -1.0
@@ -214,8 +217,7 @@ def _from_laplace(
     upper, lower = (mixed, near) if pair.removing else (near, mixed)
     below, above = split(upper, lower, tops, interval)
     cell = np.concatenate([np.arange(points.size - 1), [0, points.size - 2]])
-    mass = np.bincount(cell, below, points.size) + np.bincount(cell + 1, above, points.size)
-    return LossLattice(first, interval, mass, 0.0, 0.0)
+    return LossLattice(first, interval, _gathered(cell, below, above, points.size), 0.0, 0.0)
 
 
 def _discrete_losses(pair: DiscretePair) -> tuple[NDArray[np.bool_], Floats]:
@@ -228,5 +230,5 @@ def _from_atoms(pair: DiscretePair, first: int, interval: float, size: int, spli
     cell = np.clip(np.floor(losses / interval).astype(np.int64) - first, 0, size - 2)
     tops = (first + cell + 1) * interval
     below, above = split(pair.upper[finite], pair.lower[finite], tops, interval)
-    mass = np.bincount(cell, below, size) + np.bincount(cell + 1, above, size)
+    mass = _gathered(cell, below, above, size)
     return LossLattice(first, interval, mass, float(pair.upper[pair.lower <= 0].sum()), 0.0)

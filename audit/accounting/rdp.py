@@ -17,7 +17,6 @@ from audit.accounting.inputs import UnknownMechanismError
 from audit.accounting.pairs import Floats
 from audit.accounting.steps import leaves
 
-
 OLD_ORDERS = tuple(1 + x / 10 for x in range(1, 100)) + tuple(range(12, 64)) + (64, 128, 256, 512)
 """The orders of the TensorFlow Privacy tutorials of 2018-2021."""
 

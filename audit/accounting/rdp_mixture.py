@@ -15,7 +15,6 @@ from audit.accounting.inputs import UnknownMechanismError
 from audit.accounting.pairs import Floats, GaussianPair, Mixture, Parts
 from audit.accounting.rdp import to_epsilon
 
-
 _EXPONENTS = np.concatenate([np.geomspace(1e-7, 0.5, 40), np.geomspace(0.6, 400, 50)])
 _KEPT_NATS = 60.0
 _CELLS_PER_NOISE = 60
@@ -77,7 +76,8 @@ def _edges(pair: GaussianPair, exponent: float) -> Floats | None:
     size = math.ceil((stop - start) / pair.noise * _CELLS_PER_NOISE) + 1
     if size * len(pair.upper.shifts + pair.lower.shifts) > 20_000_000:
         return None
-    return np.linspace(start, stop, size)
+    grid: Floats = np.linspace(start, stop, size)
+    return grid
 
 
 def _log_density(mixture: Mixture, x: Floats, noise: float) -> Floats:

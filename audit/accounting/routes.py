@@ -12,6 +12,7 @@ from dp_accounting.privacy_accountant import NeighboringRelation
 
 from audit.accounting import contour, pld, pld_library, prv, rdp, rdp_mixture
 from audit.accounting.bracket import Route
+from audit.accounting.contour_nodes import UnsuitablePairError
 from audit.accounting.gdp import gaussian_epsilon
 from audit.accounting.inputs import UnknownMechanismError
 from audit.accounting.pairs import GaussianPair, Parts, directions
@@ -19,6 +20,8 @@ from audit.accounting.steps import ADD_OR_REMOVE_ONE, REPLACE_ONE, NoPairError, 
 
 NOT_CERTIFIED = "contour"
 _DROP_SHARE = 1e-7
+_FEW_STEPS = 1000
+_MANY_SHIFTS = 600
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +33,15 @@ class Question:
     group_size: int
     relation: NeighboringRelation
 
+    @property
+    def modest_directions(self) -> tuple[Parts, ...]:
+        """`directions`, for routes whose cost grows with the number of shifts; refuses thousands of them."""
+        mixtures = [pair for parts in self.directions for pair, _ in parts if isinstance(pair, GaussianPair)]
+        shifts = max((len(pair.upper.shifts + pair.lower.shifts) for pair in mixtures), default=0)
+        if shifts > _MANY_SHIFTS:
+            raise UnsuitablePairError(f"a mixture of {shifts} shifts is beyond the budget of {_MANY_SHIFTS}")
+        return self.directions
+
     @cached_property
     def directions(self) -> tuple[Parts, ...]:
         """The composed dominating pairs; NoPairError where a step has none."""
@@ -39,20 +51,61 @@ class Question:
 
 
 def contour_route(question: Question) -> Route:
-    """The saddle-point quadrature: a number on both sides, not certified."""
-    value = max(contour.epsilon(parts, question.delta) for parts in question.directions)
-    return Route(NOT_CERTIFIED, float(value), float(value))
+    """The saddle-point quadrature: a number on both sides, not certified.
+
+    A direction it cannot integrate counts from above only, by its Chernoff bound.
+    """
+    lower = upper = 0.0
+    reason: UnsuitablePairError | None = None
+    for parts in question.modest_directions:
+        try:
+            value = float(contour.epsilon(parts, question.delta))
+            lower, upper = max(lower, value), max(upper, value)
+        except UnsuitablePairError as error:
+            reason, upper = error, max(upper, contour.chernoff_epsilon(parts, question.delta))
+    if lower == 0 and reason is not None:
+        raise reason
+    return Route(NOT_CERTIFIED, lower, upper)
 
 
 def pld_route(question: Question) -> Route:
     """Connect-the-dots on our lattice, or in dp_accounting where a mechanism has no pair here."""
     try:
-        upper = max(pld.epsilon(parts, question.delta) for parts in question.directions)
+        upper = max(pld.epsilon(parts, question.delta) for parts in question.modest_directions)
         return Route("pld", 0.0, upper)
     except NoPairError:
         _require_single(question)
         upper = pld_library.epsilon(question.event, question.delta, question.relation)
         return Route("pld (dp_accounting)", 0.0, upper)
+
+
+def rounded_down_route(question: Question) -> Route:
+    """Certified lower bound by losses rounded down: for few steps, where the contour has no answer."""
+    if sum(count for _, count in question.directions[0]) > _FEW_STEPS:
+        raise UnsuitablePairError("rounding losses down says little about so many steps")
+    lower = max(pld.epsilon_lower(parts, question.delta) for parts in question.directions)
+    return Route("pld rounded down", lower, math.inf)
+
+
+def unsampled_route(question: Question) -> Route:
+    """All of the unit's records in every step: an upper bound that needs no sampling, so never fails.
+
+    A step is a mixture of shifts up to the unit's largest, and no mixture shows more than that shift.
+    """
+    means, dropped = [0.0], 0.0
+    for parts in question.directions:
+        squares = 0.0
+        for pair, count in parts:
+            if not isinstance(pair, GaussianPair):
+                raise NoPairError("without sampling: expected Gaussian pairs")
+            farthest = max(map(abs, pair.upper.shifts)) + max(map(abs, pair.lower.shifts))
+            squares += count * (farthest / pair.noise) ** 2
+            dropped += count * pair.dropped
+        means.append(squares)
+    if dropped >= question.delta:
+        return Route("every record in every step", 0.0, math.inf)
+    upper = gaussian_epsilon(math.sqrt(max(means)), question.delta - dropped)
+    return Route("every record in every step", 0.0, upper)
 
 
 def rdp_route(question: Question) -> Route:
@@ -61,7 +114,7 @@ def rdp_route(question: Question) -> Route:
         _require_single(question)
         return Route("rdp", 0.0, rdp.epsilon(question.event, question.delta, question.relation))
     except UnknownMechanismError:
-        upper = max(rdp_mixture.epsilon(parts, question.delta) for parts in question.directions)
+        upper = max(rdp_mixture.epsilon(parts, question.delta) for parts in question.modest_directions)
         return Route("rdp of the mixture pair", 0.0, upper)
 
 
@@ -98,6 +151,8 @@ def _require_single(question: Question) -> None:
 
 ROUTES: dict[str, Callable[[Question], Route]] = {
     "gaussian": gaussian_route,
+    "rounded-down": rounded_down_route,
+    "unsampled": unsampled_route,
     "pld": pld_route,
     "rdp": rdp_route,
     "prv": prv_route,

@@ -47,9 +47,7 @@ class Schedule:
             if getattr(self, name) is not None:
                 require_count(name, getattr(self, name))
         if self.batch_size is not None and self.records is not None and self.batch_size > self.records:
-            raise AccountingInputError(
-                f"batch_size = {self.batch_size}: expected at most records = {self.records}"
-            )
+            raise AccountingInputError(f"batch_size = {self.batch_size}: expected at most records = {self.records}")
         if self.steps is not None and self.epochs is not None:
             raise AccountingInputError("steps and epochs: expected one of the two, got both")
         if self.steps is None and self.epochs is None:
@@ -88,9 +86,7 @@ class Schedule:
         return self.required("batch_size") / self.required("records")
 
 
-def upper_event(
-    schedule: Schedule, noise_multiplier: float, group_size: int = 1
-) -> tuple[dp_event.DpEvent, int]:
+def upper_event(schedule: Schedule, noise_multiplier: float, group_size: int = 1) -> tuple[dp_event.DpEvent, int]:
     """The event whose epsilon bounds the schedule from above, and the group size to price it with.
 
     For Poisson and fixed-size batches the mechanism itself; for every fixed or shuffled order the Gaussian
@@ -125,18 +121,14 @@ def epsilon_for_sampler(
     require_count("group_size", group_size, most=math.inf if schedule.records is None else schedule.records)
     event, size = upper_event(schedule, noise_multiplier, int(group_size))
     if schedule.sampler in ("poisson", "fixed-size"):
-        return epsilon(
-            event, delta, group_size=size, neighboring_relation=neighboring_relation, accountant=accountant
-        )
+        return epsilon(event, delta, group_size=size, neighboring_relation=neighboring_relation, accountant=accountant)
     fixed = epsilon(event, delta, group_size=size, neighboring_relation=neighboring_relation)
     if schedule.sampler == "deterministic":
         return Bracket(fixed.lower, fixed.upper, fixed.method, shuffle.ASSUMPTIONS, fixed.routes, fixed.agree)
     return _shuffled(schedule, noise_multiplier, delta, fixed, neighboring_relation)
 
 
-def _shuffled(
-    schedule: Schedule, noise: float, delta: float, fixed: Bracket, relation: NeighboringRelation
-) -> Bracket:
+def _shuffled(schedule: Schedule, noise: float, delta: float, fixed: Bracket, relation: NeighboringRelation) -> Bracket:
     epochs, batches = schedule.epochs_passed[0], schedule.steps_per_epoch
     routes = [Route("deterministic order", 0.0, fixed.upper)]
     if epochs == 0:
@@ -148,7 +140,7 @@ def _shuffled(
         routes.append(Route("max-event composed by contour (not certified)", min(quadrature, fixed.upper), fixed.upper))
     lower = min(lower, fixed.upper)
     routes.append(Route("max-event lower bound", lower, math.inf))
-    notes = (*shuffle.ASSUMPTIONS, _CONVEXITY)
+    notes: tuple[str, ...] = (*shuffle.ASSUMPTIONS, _CONVEXITY)
     if relation is REPLACE_ONE:
         notes = (*notes, "lower bound: zeroing a record out is one way to replace it")
     method = "deterministic order (upper), max-event bound (lower)"

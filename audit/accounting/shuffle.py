@@ -40,9 +40,7 @@ def deterministic_epsilon(noise_multiplier: float, epochs: int, delta: float) ->
     return gaussian_epsilon(math.sqrt(epochs) / noise_multiplier, delta)
 
 
-def persistent_shuffle_lower(
-    noise_multiplier: float, epochs: int, steps_per_epoch: int, delta: float
-) -> float:
+def persistent_shuffle_lower(noise_multiplier: float, epochs: int, steps_per_epoch: int, delta: float) -> float:
     """Certified lower bound when one secret order is kept: max over C of log((P(E) - delta) / Q(E)).
 
     E is the event that the largest of the batches' sums over all epochs reaches C. Any C gives a bound.
@@ -76,11 +74,12 @@ def dynamic_shuffle_lower(
     return certified, max(float(value), certified)
 
 
-def maximum_pair(noise: float, batches: int) -> DiscretePair:
-    """Laws of the level of max over `batches` of w_t, with the target's batch at 2 against 1, others at 0."""
-    low = noise * float(special.ndtri(1e-18 ** (1 / batches))) if batches > 1 else 1 - 9 * noise
-    levels = np.linspace(min(low, 1 - 9 * noise), 2 + 9 * noise, _EVENTS - 1)
-    return DiscretePair(_level_law(levels, 2.0, noise, batches), _level_law(levels, 1.0, noise, batches))
+def maximum_pair(noise: float, batches: int, present: float = 2.0, absent: float = 1.0) -> DiscretePair:
+    """Laws of the level of max over `batches` sums: the target's is at `present` or `absent`, others at 0."""
+    low = noise * float(special.ndtri(1e-18 ** (1 / batches))) if batches > 1 else absent - 9 * noise
+    levels = np.linspace(min(low, absent - 9 * noise), present + 9 * noise, _EVENTS - 1)
+    laws = (_level_law(levels, target, noise, batches) for target in (present, absent))
+    return DiscretePair(*laws)
 
 
 def _log_below(levels: Floats, target: float, noise: float, batches: int) -> Floats:

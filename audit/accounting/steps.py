@@ -43,13 +43,11 @@ def _is_noiseless(leaf: dp_event.DpEvent) -> bool:
     if isinstance(leaf, dp_event.SampledWithoutReplacementDpEvent):
         return _is_noiseless(leaf.event)
     if isinstance(leaf, dp_event.GaussianDpEvent | dp_event.LaplaceDpEvent):
-        return leaf.noise_multiplier == 0
+        return bool(leaf.noise_multiplier == 0)
     return isinstance(leaf, dp_event.NonPrivateDpEvent)
 
 
-def steps_of(
-    event: dp_event.DpEvent, group_size: int, relation: NeighboringRelation, drop: float
-) -> tuple[Step, ...]:
+def steps_of(event: dp_event.DpEvent, group_size: int, relation: NeighboringRelation, drop: float) -> tuple[Step, ...]:
     """The pairs of every step of `event`; NoPairError names the first mechanism that has none.
 
     `drop`: probability below which a shift of a mixture is left out and charged to delta.
@@ -78,10 +76,8 @@ def _step(
         return Step(pair, pair, count)
     if isinstance(leaf, dp_event.PoissonSampledDpEvent):
         return _poisson(leaf, count, group_size, replacing, drop)
-    if isinstance(leaf, dp_event.SampledWithoutReplacementDpEvent) and relation is ADD_OR_REMOVE_ONE:
-        if isinstance(leaf.event, dp_event.GaussianDpEvent):
-            noise, batch, records = leaf.event.noise_multiplier, leaf.sample_size, leaf.source_dataset_size
-            return fixed_size_step(noise, batch, records, group_size, count, drop)
+    if isinstance(leaf, dp_event.SampledWithoutReplacementDpEvent):
+        return _fixed_size(leaf, count, group_size, relation, drop)
     if isinstance(leaf, dp_event.MixtureOfGaussiansDpEvent) and group_size == 1 and not replacing:
         return _mixture(leaf, count)
     return None
@@ -91,6 +87,19 @@ def _gaussian(noise: float, count: int, group_size: int, replacing: bool) -> Ste
     there, away = Mixture((float(group_size),)), Mixture((-float(group_size),))
     pair = GaussianPair(noise, there, away if replacing else Mixture())
     return Step(pair, pair, count)
+
+
+def _fixed_size(
+    leaf: dp_event.SampledWithoutReplacementDpEvent,
+    count: int,
+    group_size: int,
+    relation: NeighboringRelation,
+    drop: float,
+) -> Step | None:
+    if relation is not ADD_OR_REMOVE_ONE or not isinstance(leaf.event, dp_event.GaussianDpEvent):
+        return None
+    noise, batch, records = leaf.event.noise_multiplier, leaf.sample_size, leaf.source_dataset_size
+    return fixed_size_step(noise, batch, records, group_size, count, drop)
 
 
 def _mixture(leaf: dp_event.MixtureOfGaussiansDpEvent, count: int) -> Step:

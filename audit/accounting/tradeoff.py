@@ -25,9 +25,7 @@ class Attack:
     source: str
 
 
-def attack_from_point(
-    epsilon: float, delta: float, rates: Sequence[float] = FALSE_POSITIVE_RATES
-) -> Attack:
+def attack_from_point(epsilon: float, delta: float, rates: Sequence[float] = FALSE_POSITIVE_RATES) -> Attack:
     """What one (epsilon, delta) alone allows: looser than the curve, often by far."""
     require_delta(delta)
     tpr = {rate: tpr_from_point(epsilon, delta, rate) for rate in rates}

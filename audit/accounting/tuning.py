@@ -23,9 +23,7 @@ def all_runs_released(run: dp_event.DpEvent, runs: int) -> dp_event.DpEvent:
     return repeated(run, runs)
 
 
-def best_of_random_runs(
-    run: dp_event.DpEvent, mean_runs: float, distribution: str = "geometric"
-) -> dp_event.DpEvent:
+def best_of_random_runs(run: dp_event.DpEvent, mean_runs: float, distribution: str = "geometric") -> dp_event.DpEvent:
     """The best of a random number of runs (Papernot & Steinke, arXiv 2110.03620); priced by RDP only.
 
     `distribution` of the number of runs: logarithmic, geometric (Theorem 2, eta = 1) or poisson.
