@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from reimpl import diffuseq, genie, seqdiffuseq
 from reimpl.__main__ import app
 
 COMPACT = Path(__file__).parent.parent / "golden"
@@ -85,3 +87,19 @@ def test_the_summary_counts_the_published_size_and_names_its_sources(model: str,
 def test_the_module_runs_as_a_program() -> None:
     done = subprocess.run([sys.executable, "-m", "reimpl", "--help"], capture_output=True, text=True, check=True)
     assert all(command in done.stdout for command in ("parity", "summary", "import"))
+
+
+def test_the_tests_that_the_documentation_names_exist() -> None:
+    tests = Path(__file__).parent
+    named = set(re.findall(r"`(test_\w+)`", (tests.parent.parent / "docs" / "reimpl.md").read_text()))
+    written = {
+        name for file in tests.glob("test_*.py") for name in re.findall(r"^def (test_\w+)", file.read_text(), re.M)
+    }
+    assert len(named) >= 5
+    assert named <= written
+
+
+def test_the_options_that_the_documentation_calls_quirks_are_those_of_the_models() -> None:
+    text = (Path(__file__).parent.parent.parent / "docs" / "reimpl.md").read_text()
+    documented = set(re.findall(r"^\| `(\w+)` \|", text.partition("## Quirks")[2].partition("##")[0], re.M))
+    assert documented == {"variance", *diffuseq.QUIRKS, *genie.QUIRKS, *seqdiffuseq.QUIRKS}
