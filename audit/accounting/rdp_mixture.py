@@ -50,7 +50,7 @@ def log_moment(pair: GaussianPair, exponent: float) -> float:
     upper = _log_mass(pair.upper, edges, pair.noise)
     lower = _log_mass(pair.lower, edges, pair.noise)
     terms = upper + _log_cell_moment(upper, lower, loss[:-1], np.maximum(loss[1:], loss[:-1]), exponent)
-    return float(special.logsumexp(terms) + math.exp(-_KEPT_NATS / 2))
+    return float(special.logsumexp(terms)) + math.exp(10 - _KEPT_NATS)
 
 
 def _log_cell_moment(upper: Floats, lower: Floats, bottom: Floats, top: Floats, exponent: float) -> Floats:
@@ -59,7 +59,8 @@ def _log_cell_moment(upper: Floats, lower: Floats, bottom: Floats, top: Floats, 
     gap = np.clip(lower - upper + top, 0.0, width)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(width > 0, np.expm1(gap) / np.expm1(width), 0.0)
-    return exponent * top + np.log1p(share * np.expm1(-exponent * width))
+    moment: Floats = exponent * top + np.log1p(share * np.expm1(-exponent * width))
+    return moment
 
 
 def _edges(pair: GaussianPair, exponent: float) -> Floats | None:
