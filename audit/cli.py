@@ -34,6 +34,7 @@ app = typer.Typer(
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 MENDABLE = (CardError, TargetError, RecordsError, results.ResultError)
 
 
@@ -61,6 +62,8 @@ class SchemaName(StrEnum):
 
 def main() -> None:
     """Run the command line; an error that a user can mend is one line and exit 2."""
+    for name in ONE_THREAD:
+        os.environ.setdefault(name, "1")  # processes share the cores; threads inside them would only wait
     try:
         app()
     except MENDABLE as error:

@@ -29,7 +29,7 @@ class _Here:
     unit: str
     group_size: int = 1
     lower: float = 0.0
-    upper: float = math.inf
+    record_lower: float = 0.0  # the lower end for one record
 
 
 def claim_result(setting: Setting, cache: Path | None = None) -> ClaimResult:
@@ -122,9 +122,7 @@ def _unavailable(setting: Setting, ident: str, label: str, why: str, unit: str |
     )
 
 
-def _priced(
-    setting: Setting, here: _Here, price: Price, ident: str, label: str, assumption: str
-) -> tuple[_Here, Rung]:
+def _priced(setting: Setting, here: _Here, price: Price, ident: str, label: str, assumption: str) -> tuple[_Here, Rung]:
     rung = Rung(
         id=ident,
         label=label,
@@ -137,7 +135,8 @@ def _priced(
         assumption=" ".join((assumption, *price.assumptions)),
         group_size=here.group_size,
     )
-    return replace(here, lower=price.lower, upper=price.upper), rung
+    record_lower = price.lower if here.group_size == 1 else here.record_lower
+    return replace(here, lower=price.lower, record_lower=record_lower), rung
 
 
 def _recomputed(setting: Setting, here: _Here, noise: float, cache: Path | None) -> tuple[_Here, Rung]:
@@ -147,8 +146,7 @@ def _recomputed(setting: Setting, here: _Here, noise: float, cache: Path | None)
         else f"Noise multiplier not stated; {noise:.4g} is the smallest that gives the claim (derived)"
     )
     assumption = (
-        f"{origin}, {here.sampler} sampling with probability {setting.sampling_probability:.4g}, "
-        f"{here.steps:,} steps."
+        f"{origin}, {here.sampler} sampling with probability {setting.sampling_probability:.4g}, {here.steps:,} steps."
     )
     found = price(setting, noise, here.steps, here.sampler, 1, cache)
     return _priced(setting, here, found, "recomputed", "Recomputed from the stated training", assumption)
@@ -219,7 +217,7 @@ def _preprocessing(setting: Setting, here: _Here, noise: float, cache: Path | No
     if setting.counts is not None:
         size, unit = size * here.group_size, here.unit
     elif here.group_size > 1:  # a supposed person: go back to the record
-        lower = price(setting, noise, here.steps, here.sampler, 1, cache).lower
+        lower = here.record_lower
     found = replace(price(setting, noise, here.steps, here.sampler, size, cache), lower=lower)
     assumption = (
         f"Balancing to the smallest of {setting.balanced_classes} classes turns one raw record into up to "
@@ -251,7 +249,7 @@ def _channel_rung(setting: Setting, here: _Here | None) -> Iterator[Rung]:
 
 
 def _curve(setting: Setting, noise: float | None, cache: Path | None) -> tuple[CurvePoint, ...]:
-    """ε(k) under the sampling and steps that were accounted, up to the heaviest person measured (16 if none was)."""
+    """ε(k) under the sampling and steps accounted, up to the heaviest person measured (16 if none was): estimates."""
     if noise is None or setting.sampler_accounted is not Sampler.POISSON:
         return ()
     most = setting.counts.max if setting.counts is not None else 16

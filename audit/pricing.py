@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from audit.setting import Setting
 from audit.types import NeighboringRelation, Sampler
+
+if TYPE_CHECKING:
+    from audit.accounting.bracket import Bracket
+    from audit.accounting.sampling import Schedule
 
 CALIBRATING = ("pld", "prv", "rdp", "rdp-old")
 
@@ -24,11 +28,21 @@ class Price:
 
 
 def price(
-    setting: Setting, noise_multiplier: float, steps: int, sampler: Sampler, group_size: int, cache: Path | None
+    setting: Setting,
+    noise_multiplier: float,
+    steps: int,
+    sampler: Sampler,
+    group_size: int,
+    cache: Path | None,
+    *,
+    routes: tuple[str, ...] = ("contour", "pld"),
 ) -> Price:
-    """ε for a unit of `group_size` records after `steps` noisy updates under `sampler`."""
+    """ε for a unit of `group_size` records after `steps` noisy updates under `sampler`.
+
+    `routes` are the accountants for Poisson batches; where one cannot answer, all that can are asked.
+    """
     from audit.accounting.cache import cached_bracket
-    from audit.accounting.sampling import Schedule, epsilon_for_sampler
+    from audit.accounting.sampling import Schedule
 
     drawn: dict[str, Any] = {
         "sampler": sampler.value,
@@ -41,19 +55,43 @@ def price(
     bracket = cached_bracket(
         cache,
         "epsilon_for_sampler",
-        {**drawn, **unit, "neighboring_relation": setting.relation.value},
-        lambda: epsilon_for_sampler(Schedule(**drawn), **unit, neighboring_relation=_relation(setting.relation)),
+        {**drawn, **unit, "neighboring_relation": setting.relation.value, "routes": routes},
+        lambda: _bracket(Schedule(**drawn), unit, setting.relation, routes),
     )
     return Price(bracket.lower, bracket.upper, bracket.method, bracket.assumptions)
+
+
+def _bracket(
+    schedule: Schedule, unit: dict[str, Any], relation: NeighboringRelation, routes: tuple[str, ...]
+) -> Bracket:
+    from audit.accounting.accountants import combine
+    from audit.accounting.inputs import UnknownMechanismError
+    from audit.accounting.sampling import epsilon_for_sampler
+
+    def ask(accountant: str) -> Bracket:
+        return epsilon_for_sampler(schedule, **unit, neighboring_relation=_relation(relation), accountant=accountant)
+
+    if schedule.sampler != Sampler.POISSON:
+        return ask("all")
+    try:
+        return combine([route for name in routes for route in ask(name).routes])
+    except UnknownMechanismError:
+        return ask("all")
 
 
 def price_curve(
     setting: Setting, noise_multiplier: float, group_sizes: Sequence[int], cache: Path | None
 ) -> list[tuple[int, Price]]:
-    """ε of each group size under the Poisson sampling and the steps that were accounted."""
+    """ε of each group size under the Poisson sampling and steps accounted, by the quadrature: tight estimates.
+
+    Where no quadrature fits, the bracket of the certified routes stands in.
+    """
     steps = setting.steps_accounted
     assert steps is not None  # a noise multiplier is known only where the steps are
-    return [(size, price(setting, noise_multiplier, steps, Sampler.POISSON, size, cache)) for size in group_sizes]
+    return [
+        (size, price(setting, noise_multiplier, steps, Sampler.POISSON, size, cache, routes=("contour",)))
+        for size in group_sizes
+    ]
 
 
 def smallest_noise_multiplier(setting: Setting, cache: Path | None) -> float:
