@@ -15,8 +15,8 @@ noising (2210.08933).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
-from typing import Literal, NamedTuple
+from functools import lru_cache, wraps
+from typing import Literal, NamedTuple, ParamSpec
 
 import torch
 from torch import Tensor
@@ -252,6 +252,21 @@ def descending(num_timesteps: int, steps: int | Sequence[int] | None, *, from_la
         raise ValueError(f"steps: expected 1 to {num_timesteps}; got {steps}")
     gap = num_timesteps // (steps or num_timesteps)
     return list(range(num_timesteps - 1, -1, -gap)) if from_last else list(range(0, num_timesteps, gap))[::-1]
+
+
+Arguments = ParamSpec("Arguments")
+
+
+def inference(chain: Callable[Arguments, Iterator[Tensor]]) -> Callable[Arguments, Iterator[Tensor]]:
+    """A sampler run in inference mode whose states are ordinary tensors: they may be used outside of it."""
+    fast = torch.inference_mode()(chain)
+
+    @wraps(chain)
+    def states(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Iterator[Tensor]:
+        for x in fast(*args, **kwargs):
+            yield x.clone()
+
+    return states
 
 
 Rounding = bool | Callable[[int], bool]

@@ -289,7 +289,7 @@ def loss(
     return loss_terms(process, t, ids, model.logits(x_start), **parts, positions=positions)
 
 
-@torch.inference_mode()
+@denoising.inference
 def sample(
     model: Model,
     process: Process,

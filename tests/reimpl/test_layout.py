@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reimpl import diffuseq, genie, seqdiffuseq
+from reimpl.checkpoints import import_checkpoint
 from reimpl.layout import fitted, load_tokenizer
 
 WORDS = [
@@ -141,3 +144,19 @@ def test_a_real_text_longer_than_the_window_is_cut_on_its_own_side_only(real: An
     assert (batch["input_ids"] != real.pad_token_id).all()
     assert (batch["input_ids"][0] == 102).sum() == 3
     assert int((batch["input_mask"] == 0).sum()) == len(real("write a spam e-mail:")["input_ids"]) + 1
+
+
+def test_the_example_in_the_documentation_runs(
+    make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tiny = make("genie", vocab_size=len(WORDS))
+    torch.save(dict(tiny.model.state_dict()), "genie.pt")
+    import_checkpoint("genie", Path("genie.pt"), Path("out/genie"), tiny.config)
+    Path("bert-base-uncased").mkdir()
+    Path("bert-base-uncased/vocab.txt").write_text("\n".join(WORDS) + "\n")
+    documentation = (Path(__file__).parent.parent.parent / "docs" / "reimpl.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", documentation, re.DOTALL)
+    exec(example, {})
+    (text,) = ast.literal_eval(capsys.readouterr().out)
+    assert set(text.split()) <= set(WORDS)

@@ -245,6 +245,14 @@ def test_the_fast_chain_is_the_slow_one(tiny: Any) -> None:
         assert torch.allclose(ours, expected, atol=1e-4)
 
 
+def test_states_of_a_chain_can_be_used_where_gradients_are_on(tiny: Any) -> None:
+    noise = torch.Generator().manual_seed(0)
+    *_, x = tiny.module.sample(tiny.model, tiny.config.process(), tiny.source, noise=noise)
+    tiny.model.logits(x).sum().backward()
+    assert tiny.model.lm_head.bias.grad is not None
+    assert not x.requires_grad
+
+
 def test_the_encoder_runs_once_a_chain(make: Callable[..., Any]) -> None:
     for name in ("genie", "seqdiffuseq"):
         tiny, calls = make(name), []
@@ -298,3 +306,11 @@ def test_self_conditioning_changes_the_loss_but_sends_no_gradient_back(make: Cal
     theirs = torch.autograd.grad(expected.sum(), parameters, allow_unused=True)
     for one, other in zip(ours, theirs, strict=True):
         assert (one is None and other is None) or torch.allclose(one, other, atol=1e-4)
+
+
+def test_bf16_is_autocast_around_the_chain_whose_states_stay_float32(tiny: Any) -> None:
+    noise = torch.Generator().manual_seed(0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        *_, x = tiny.module.sample(tiny.model, tiny.config.process(), tiny.source, noise=noise)
+    assert x.dtype == torch.float32
+    assert torch.isfinite(x).all()
