@@ -6,6 +6,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterable
+from itertools import groupby
 from pathlib import Path
 
 from rich.console import Console
@@ -58,8 +59,7 @@ def show(console: Console, result: AuditResult, written: list[Path]) -> None:
     """Print verdicts, findings by severity, what could not be judged, and the files written."""
     console.print(Text(plain(result.paper.title), style="bold"))
     console.print()
-    if result.claims:
-        console.print(_claims(result.claims))
+    _claims(console, result.claims)
     _findings(console, result)
     skipped = [outcome.check for outcome in result.outcomes if outcome.status is Status.SKIPPED]
     if skipped:
@@ -72,24 +72,26 @@ def show(console: Console, result: AuditResult, written: list[Path]) -> None:
         console.print(f"wrote {path}", markup=False, soft_wrap=True)
 
 
-def _claims(claims: tuple[ClaimResult, ...]) -> Table:
+def _claims(console: Console, claims: tuple[ClaimResult, ...]) -> None:
     """One line a claim, under the name of its model."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("claim", "one record", "one person", "verdict"):
-        table.add_column(name, no_wrap=True)
-    model = None
-    for claim in claims:
-        name = claim.label.rsplit(f" on {claim.dataset}, ", 1)[0]
-        if name != model:
-            model = name
-            table.add_row(Text(plain(name), style="bold"))
-        table.add_row(
-            Text(f"  {plain(claim.dataset)}, ε = {claim.epsilon:g}"),
-            Text(_record_level(claim.ladder)),
-            Text(_person_level(claim.ladder)),
-            Text(LEVELS[claim.verdict_level][0], style=LEVELS[claim.verdict_level][1]),
-        )
-    return table
+    for model, group in groupby(claims, key=_model):
+        console.print(Text(plain(model), style="bold"))
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+        for name, width in (("  claim", 20), ("one record", 13), ("one person", 20), ("verdict", 20)):
+            table.add_column(name, min_width=width, no_wrap=True)
+        for claim in group:
+            verdict, style = LEVELS[claim.verdict_level]
+            table.add_row(
+                Text(f"  {plain(claim.dataset)}, ε = {claim.epsilon:g}"),
+                Text(_record_level(claim.ladder)),
+                Text(_person_level(claim.ladder)),
+                Text(verdict, style=style),
+            )
+        console.print(table)
+
+
+def _model(claim: ClaimResult) -> str:
+    return claim.label.rsplit(f" on {claim.dataset}, ", 1)[0]
 
 
 def _record_level(ladder: tuple[Rung, ...]) -> str:
@@ -123,9 +125,10 @@ def _findings(console: Console, result: AuditResult) -> None:
         if finding.severity is severity
     ]
     console.print(f"\n{len(ranked)} findings", style="bold")
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for severity, check, finding in ranked:
-        line = Text(f"{severity.value:<7}", style=STYLES[severity])
-        line.append(f"{check}  ", style="bold")
-        line.append(plain(finding.summary), style="default")
-        line.append(f"  [{finding.basis.value}]", style="dim")
-        console.print(line, soft_wrap=False)
+        text = Text(f"{check}\n", style="bold")
+        text.append(f"{plain(finding.summary)} ", style="not bold")
+        text.append(f"[{finding.basis.value}]", style="not bold dim")
+        table.add_row(Text(severity.value, style=STYLES[severity]), text)
+    console.print(table)

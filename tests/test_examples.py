@@ -1,0 +1,42 @@
+"""The rendered reports in reports/examples are those of the built-in papers as they stand.
+
+After a change that moves them: AUDIT_UPDATE_EXAMPLES=1 pytest -m slow tests/test_examples.py
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from audit import run_audit
+from audit.cards import built_in_cards
+from audit.types import Provenance
+from reports.html import render
+
+FOLDER = Path(__file__).resolve().parent.parent / "reports" / "examples"
+PROVENANCE = Provenance(
+    command="audit run prior-work/PAPER (an example: versions, commit and time are left out)",
+    versions={},
+    commit=None,
+    started="not kept",
+    seconds=0.0,
+    inputs={},
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("paper", sorted(built_in_cards()))
+def test_the_example_report_is_current(paper: str) -> None:
+    result = run_audit(f"prior-work/{paper}").model_copy(update={"provenance": PROVENANCE})
+    page = render(result.model_dump(mode="json"))
+    path = FOLDER / f"{paper}.html"
+    if os.environ.get("AUDIT_UPDATE_EXAMPLES"):
+        path.write_text(page, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == page
+    assert len(page.encode()) < 300_000
+
+
+def test_there_is_an_example_for_every_built_in_paper() -> None:
+    assert {path.stem for path in FOLDER.glob("*.html")} == set(built_in_cards())
