@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
@@ -158,7 +159,7 @@ def _write(result: AuditResult, folder: Path, wanted: list[str]) -> list[Path]:
     if "html" in wanted:
         from reports.html import render
 
-        text["html"] = render(result.model_dump(mode="json"))
+        text["html"] = render(json.loads(text["json"]))
     names = {"json": "result.json", "html": "report.html"}
     try:
         for form in wanted:

@@ -130,7 +130,7 @@ def test_a_wrong_argument_is_refused_with_exit_2(arguments: tuple[str, ...], par
 def test_a_run_writes_result_and_report_and_says_where(folder: Path, tmp_path: Path) -> None:
     answer = cli("run", str(folder), "--fail-on", "never", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
-    assert (tmp_path / "out" / "small" / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert (tmp_path / "out" / "small" / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     result = json.loads((tmp_path / "out" / "small" / "result.json").read_text(encoding="utf-8"))
     assert set(result) == {"version", "paper", "claims", "data", "outcomes", "provenance"}
     assert "result.json" in answer.stdout

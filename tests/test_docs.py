@@ -6,8 +6,8 @@ import re
 import tomllib
 from pathlib import Path
 
-from audit.check import all_checks
 from audit.cards import load_card
+from audit.check import all_checks
 from audit.types import PaperCard
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
@@ -39,8 +39,9 @@ def test_the_set_up_is_two_one_line_commands() -> None:
 
 
 def test_every_commanded_option_exists() -> None:
-    from audit.cli import app
     from typer.main import get_command
+
+    from audit.cli import app
 
     group = get_command(app)
     options = {o for command in group.commands.values() for p in command.params for o in p.opts}

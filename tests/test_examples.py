@@ -5,6 +5,7 @@ After a change that moves them: AUDIT_UPDATE_EXAMPLES=1 pytest -m slow tests/tes
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from audit import run_audit
 from audit.cards import built_in_cards
+from audit.result import to_json
 from audit.types import Provenance
 from reports.html import render
 
@@ -30,7 +32,7 @@ PROVENANCE = Provenance(
 @pytest.mark.parametrize("paper", sorted(built_in_cards()))
 def test_the_example_report_is_current(paper: str) -> None:
     result = run_audit(f"prior-work/{paper}").model_copy(update={"provenance": PROVENANCE})
-    page = render(result.model_dump(mode="json"))
+    page = render(json.loads(to_json(result)))
     path = FOLDER / f"{paper}.html"
     if os.environ.get("AUDIT_UPDATE_EXAMPLES"):
         path.write_text(page, encoding="utf-8")
