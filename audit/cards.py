@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from audit.types import AuditResult, Manifest, PaperCard
+from audit.types import AuditResult, Ledger, Manifest, PaperCard
 
 MAX_BYTES = 5_000_000
 MAX_STRING = 4_000
@@ -289,10 +289,11 @@ def _unknown_manifests(card: PaperCard, manifests: Collection[str]) -> Iterator[
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """JSON Schema (2020-12) of each format: card and manifest as TOML has them, result as JSON has it."""
+    """JSON Schema (2020-12) of each format: card and manifest as TOML has them, ledger and result as JSON."""
     return {
         "card": _schema("card", PaperCard),
         "manifest": _schema("manifest", Manifest),
+        "ledger": _schema("ledger", Ledger),
         "result": _schema("result", AuditResult, mode="serialization"),
     }
 

@@ -58,6 +58,7 @@ class Listed(StrEnum):
 class SchemaName(StrEnum):
     CARD = "card"
     MANIFEST = "manifest"
+    LEDGER = "ledger"
     RESULT = "result"
 
 
@@ -264,7 +265,7 @@ def validate(files: Annotated[list[Path], typer.Argument(help="card or manifest 
 
 
 @app.command()
-def schema(name: Annotated[SchemaName, typer.Argument(help="card, manifest or result")]) -> None:
+def schema(name: Annotated[SchemaName, typer.Argument(help="card, manifest, ledger or result")]) -> None:
     """Print a JSON Schema."""
     typer.echo(schema_text(name.value), nl=False)
 

@@ -382,6 +382,50 @@ class Manifest(Model):
     facts: tuple[Fact[Line], ...] = ()  # further published counts, each with its source
 
 
+# ---------------------------------------------------------------- what a training run leaves
+
+
+class PrivateAccess(Model):
+    """One access to private data besides the noisy updates: validation, checkpoint choice, label counts, logs."""
+
+    what: Line
+    covered: bool  # is it part of the priced mechanism?
+
+
+class LedgerEntry(Model):
+    """One line of a run's ledger: numbered, and chained to the line before it by that line's digest."""
+
+    number: int = Field(ge=0)
+    previous: Sha256 | None  # of the entry before; None in the first
+    steps: int = Field(ge=0)  # noisy updates performed since the entry before
+    access: PrivateAccess | None = None
+
+
+class Ledger(Model):
+    """What a training run says it did, as the auditor prices it: a statement of its authors, not a proof."""
+
+    version: Literal[1]
+    recipe: Slug
+    variant: Line
+    records: int = Field(ge=1)
+    records_sha256: Sha256  # of the training records; no text
+    privacy_unit: Line
+    group_size: int = Field(ge=1)
+    neighboring_relation: NeighboringRelation
+    sampler: Sampler
+    sampling_probability: float | None = Field(default=None, gt=0, le=1)
+    expected_batch_size: float = Field(gt=0)
+    clip_norm: float = Field(gt=0)
+    noise_multiplier: float = Field(ge=0)
+    steps_accounted: int = Field(ge=0)
+    steps_run: int = Field(ge=0)
+    randomness: Literal["os-entropy", "fixed-seed"]
+    entries: tuple[LedgerEntry, ...]
+    versions: dict[str, str]
+    seconds: float = Field(ge=0)
+    peak_memory_bytes: int = Field(ge=0)
+
+
 # ---------------------------------------------------------------- what checks answer
 
 

@@ -211,5 +211,5 @@ def test_every_check_is_listed_and_explained(tmp_path: Path) -> None:
 
 
 def test_schemas_are_printed_as_json(tmp_path: Path) -> None:
-    for name in ("card", "manifest", "result"):
+    for name in ("card", "manifest", "ledger", "result"):
         assert json.loads(cli("schema", name, cwd=tmp_path).stdout)["$schema"]
