@@ -132,7 +132,7 @@ def _priced(setting: Setting, here: _Here, price: Price, ident: str, label: str,
         privacy_unit=here.unit,
         neighboring_relation=setting.relation,
         method=price.method,
-        assumption=" ".join((assumption, *price.assumptions)),
+        assumption=" ".join((assumption, *(f"{text[:1].upper()}{text[1:]}." for text in price.assumptions))),
         group_size=here.group_size,
     )
     record_lower = price.lower if here.group_size == 1 else here.record_lower
@@ -146,7 +146,7 @@ def _recomputed(setting: Setting, here: _Here, noise: float, cache: Path | None)
         else f"Noise multiplier not stated; {noise:.4g} is the smallest that gives the claim (derived)"
     )
     assumption = (
-        f"{origin}, {here.sampler} sampling with probability {setting.sampling_probability:.4g}, {here.steps:,} steps."
+        f"{origin}; {here.sampler} sampling with probability {setting.sampling_probability:.4g}, {here.steps:,} steps."
     )
     found = price(setting, noise, here.steps, here.sampler, 1, cache)
     return _priced(setting, here, found, "recomputed", "Recomputed from the stated training", assumption)
