@@ -50,6 +50,8 @@ def epsilon(
         raise AccountingInputError(f"accountant = {accountant!r}: expected one of {', '.join(ACCOUNTANTS)}")
     if is_not_private(event):
         return Bracket(math.inf, math.inf, "definition", ("a release without noise: no finite epsilon",))
+    if not any(True for _ in leaves(event)):
+        return Bracket(0.0, 0.0, "definition", ("nothing is released that depends on the unit",))
     question = Question(event, delta, int(group_size), neighboring_relation)
     names = _ALL if accountant == "all" else (accountant,)
     return combine(_answers(question, names), _assumptions(question))
@@ -67,8 +69,12 @@ def _answers(question: Question, names: tuple[str, ...]) -> list[Route]:
         except (UnknownMechanismError, ArithmeticError) as error:
             reasons.append(error)
     if not routes or (len(names) > 1 and not any(map(_is_certified_above, routes))):
-        raise UnknownMechanismError(str(reasons[0])) from None
+        raise _refusal(reasons[0]) from None
     return routes
+
+
+def _refusal(reason: Exception) -> UnknownMechanismError:
+    return reason if isinstance(reason, UnknownMechanismError) else UnknownMechanismError(str(reason))
 
 
 def _is_needed(name: str, question: Question, routes: list[Route]) -> bool:

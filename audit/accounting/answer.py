@@ -77,6 +77,8 @@ def attack_on(
     """The bounds on attacks: from the curve where the event has pairs, else from the bracket's upper end."""
     if math.isinf(bracket.upper) or is_not_private(event):
         return attack_from_point(math.inf, delta)
+    if bracket.method == "definition":
+        return attack_from_point(0.0, 0.0)
     try:
         return attack_from_curve(Question(event, delta, group_size, relation).directions)
     except UnknownMechanismError:

@@ -16,10 +16,10 @@ from audit.accounting.pairs import DiscretePair, Floats, GaussianPair, Parts
 from audit.accounting.pld_compose import (
     MAX_POINTS,
     Lattices,
-    best_tilt,
     compose,
     infinite_mass,
-    log_moment,
+    tilt_for_delta,
+    tilt_for_epsilons,
 )
 from audit.accounting.pld_lattice import (
     LatticeTooFineError,
@@ -80,8 +80,7 @@ def deltas(parts: Parts, epsilons: Sequence[float], accuracy: float = 1e-3) -> l
 
     def answer(lattices: Lattices) -> Floats:
         at = [epsilon - _slack(lattices) for epsilon in epsilons]
-        tilt = best_tilt(lattices, lambda c: log_moment(lattices, c) - c * max(at))
-        composed = compose(lattices, tilt, min(at))
+        composed = compose(lattices, tilt_for_epsilons(lattices, min(at), max(at)), min(at))
         return np.array([composed.delta_upper(epsilon) for epsilon in at]) + _dropped(parts)
 
     found = np.ones(len(epsilons))
@@ -133,8 +132,7 @@ def _epsilon_above(lattices: Lattices, delta: float) -> float:
     remaining = delta - infinite_mass(lattices)
     if remaining <= 0:
         return math.inf
-    tilt = best_tilt(lattices, lambda c: (log_moment(lattices, c) - math.log(remaining)) / c)
-    composed = compose(lattices, tilt)
+    composed = compose(lattices, tilt_for_delta(lattices, remaining))
     low, high = max(0.0, float(composed.losses[0])), float(composed.losses[-1])
     if high <= low or composed.delta_upper(low) <= delta:
         return low + _slack(lattices)
@@ -153,8 +151,7 @@ def _epsilon_below(lattices: Lattices, delta: float) -> float:
     comes down from above.
     """
     widest = max(float(np.abs(lattice.losses[[0, -1]]).max()) for lattice, _ in lattices)
-    tilt = best_tilt(lattices, lambda c: (log_moment(lattices, c) - math.log(delta)) / c)
-    tilt = min(tilt, -4 * math.log(delta) / widest)
+    tilt = min(tilt_for_delta(lattices, delta), -4 * math.log(delta) / widest)
     composed = compose(lattices, tilt, 0.0)
     high = float(composed.losses[-1])
     step = max(4 / tilt, high / 200)

@@ -23,6 +23,7 @@ Lattices = tuple[tuple[LossLattice, int], ...]
 
 MAX_POINTS = 1 << 21
 _OUTSIDE_NATS = 32.0
+_LOST_NATS = 14.0
 _OUTSIDE = math.exp(-_OUTSIDE_NATS)
 _OFFSETS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 _ROUNDING = 64 * float(np.finfo(float).eps)
@@ -95,7 +96,29 @@ def _tilted(lattice: LossLattice, tilt: float) -> tuple[Floats, float]:
     return weight, top + math.log(total)
 
 
-def best_tilt(lattices: Lattices, objective: Callable[[float], float]) -> float:
+def tilt_for_delta(lattices: Lattices, delta: float) -> float:
+    """Tilt c whose Chernoff bound of epsilon(delta) is smallest.
+
+    delta(e) <= exp(K(c) - c e) c^c / (1 + c)^(1 + c); without that last factor an atom at the largest loss
+    would draw c to infinity.
+    """
+
+    def bound(c: float) -> float:
+        factor = c * math.log(c) - (1 + c) * math.log1p(c)
+        return (log_moment(lattices, c) + factor - math.log(delta)) / c
+
+    return _best_tilt(lattices, bound)
+
+
+def tilt_for_epsilons(lattices: Lattices, least: float, most: float) -> float:
+    """Tilt that serves every epsilon in [least, most]: best for `most`, unless rounding would drown `least`."""
+    tilt = _best_tilt(lattices, lambda c: log_moment(lattices, c) - c * most)
+    while log_moment(lattices, tilt) - tilt * least > _LOST_NATS:
+        tilt /= 1.5
+    return tilt
+
+
+def _best_tilt(lattices: Lattices, objective: Callable[[float], float]) -> float:
     """Tilt that minimises `objective`; any tilt is valid, a good one keeps the window short."""
     scale = max(float(np.abs(lattice.losses[[0, -1]]).max()) for lattice, _ in lattices)
     found = optimize.minimize_scalar(

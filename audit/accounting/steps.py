@@ -28,8 +28,14 @@ def leaves(event: dp_event.DpEvent, count: int = 1) -> Iterator[tuple[dp_event.D
     elif isinstance(event, dp_event.ComposedDpEvent):
         for inner in event.events:
             yield from leaves(inner, count)
-    elif not isinstance(event, dp_event.NoOpDpEvent):
+    elif not _does_nothing(event):
         yield event, count
+
+
+def _does_nothing(leaf: dp_event.DpEvent) -> bool:
+    if isinstance(leaf, dp_event.PoissonSampledDpEvent):
+        return bool(leaf.sampling_probability == 0)
+    return isinstance(leaf, dp_event.NoOpDpEvent)
 
 
 def is_not_private(event: dp_event.DpEvent) -> bool:

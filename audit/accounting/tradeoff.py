@@ -10,7 +10,7 @@ import numpy as np
 
 from audit.accounting import contour, pld
 from audit.accounting.contour_nodes import UnsuitablePairError
-from audit.accounting.inputs import require_delta, require_probability
+from audit.accounting.inputs import require_probability
 from audit.accounting.pairs import Parts
 
 FALSE_POSITIVE_RATES = (0.001, 0.01)
@@ -27,13 +27,13 @@ class Attack:
 
 def attack_from_point(epsilon: float, delta: float, rates: Sequence[float] = FALSE_POSITIVE_RATES) -> Attack:
     """What one (epsilon, delta) alone allows: looser than the curve, often by far."""
-    require_delta(delta)
     tpr = {rate: tpr_from_point(epsilon, delta, rate) for rate in rates}
     return Attack(advantage_from_point(epsilon, delta), tpr, "the point (epsilon, delta)")
 
 
 def tpr_from_point(epsilon: float, delta: float, fpr: float) -> float:
-    """min(e^eps fpr + delta, 1 - e^-eps (1 - delta - fpr)), in [fpr, 1]."""
+    """min(e^eps fpr + delta, 1 - e^-eps (1 - delta - fpr)), at most 1."""
+    require_probability("delta", delta)
     require_probability("fpr", fpr)
     steep = math.exp(min(epsilon, 700.0)) * fpr + delta
     flat = 1 - math.exp(-epsilon) * max(1 - delta - fpr, 0.0)

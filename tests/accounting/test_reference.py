@@ -65,12 +65,10 @@ ONE_SIDED: dict[str, Callable[[Inputs], float]] = {
     "group_blackbox_single_point": lambda i: black_box.group_delta(i["eps"], i["delta"], i["k"]),
     "shuffle_persistent_lower_bound": lambda i: shuffled(i, "shuffle-once").lower,
     "shuffle_dynamic_lower_bound": lambda i: shuffled(i, "shuffle-each-epoch").lower,
-    "hyperparam_geometric": lambda i: epsilon(
-        tuning.best_of_random_runs(training(i), i["mean_trials"]), i["delta"]
-    ).upper,
-    "random_allocation_1_of_n": lambda i: random_allocation.epsilon(
-        i["sigma"], i["n"], i["epochs"], i["delta"]
-    ).upper,
+    "hyperparam_geometric": lambda i: (
+        epsilon(tuning.best_of_random_runs(training(i), i["mean_trials"]), i["delta"]).upper
+    ),
+    "random_allocation_1_of_n": lambda i: random_allocation.epsilon(i["sigma"], i["n"], i["epochs"], i["delta"]).upper,
     "one_run_audit": one_run,
     "tpr_at_fpr_from_point": lambda i: tradeoff.tpr_from_point(i["eps"], i["delta"], i["fpr"]),
 }
