@@ -102,7 +102,8 @@ def run(
 ) -> None:
     """Audit a paper: every check, the epsilon ladder of every claim, a result and a report.
 
-    Exits 1 on a finding at or above --fail-on, else 3 when a check failed, else 0; 2 when it could not run.
+    Exits 1 on a finding at or above --fail-on, else 3 when a check failed (or was skipped, with
+    --fail-on-inconclusive), else 0; 2 when it could not run.
     """
     wanted = _formats(formats)
     with _progress(quiet or no_progress) as tell:
@@ -249,7 +250,7 @@ def explain(check: Annotated[str, typer.Argument(help="a check's ident, e.g. sam
     """Say what a check looks for, why it matters, and what it cannot see."""
     known = all_checks()
     if check not in known:
-        raise TargetError(f"{summary.closest(check, known)}; `audit list checks` names them all")
+        raise TargetError(f"{summary.closest(check, known)} (`audit list checks` names them all)")
     out.print(f"{check}: {known[check].question}\n\n{known[check].page}", markup=False)
 
 

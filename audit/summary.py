@@ -19,10 +19,11 @@ from audit.types import AuditResult, ClaimResult, Finding, Rung, Severity, Statu
 STYLES = {Severity.HIGH: "bold red", Severity.MEDIUM: "yellow", Severity.LOW: "cyan", Severity.INFO: "dim"}
 LEVELS = {
     "holds": ("holds", "green"),
-    "weaker": ("weaker than it reads", "yellow"),
+    "weaker": ("weaker", "yellow"),
     "broken": ("does not hold", "red"),
     "unknown": ("not known", "dim"),
 }
+COLUMNS = (("  claim", 18), ("one record", 12), ("one person", 18), ("corrected", 10), ("verdict", 13))
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -77,7 +78,7 @@ def _claims(console: Console, claims: tuple[ClaimResult, ...]) -> None:
     for model, group in groupby(claims, key=_model):
         console.print(Text(plain(model), style="bold"))
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-        for name, width in (("  claim", 20), ("one record", 13), ("one person", 20), ("verdict", 20)):
+        for name, width in COLUMNS:
             table.add_column(name, min_width=width, no_wrap=True)
         for claim in group:
             verdict, style = LEVELS[claim.verdict_level]
@@ -85,6 +86,7 @@ def _claims(console: Console, claims: tuple[ClaimResult, ...]) -> None:
                 Text(f"  {plain(claim.dataset)}, ε = {claim.epsilon:g}"),
                 Text(_record_level(claim.ladder)),
                 Text(_person_level(claim.ladder)),
+                Text(_corrected(claim.ladder)),
                 Text(verdict, style=style),
             )
         console.print(table)
@@ -106,14 +108,23 @@ def _person_level(ladder: tuple[Rung, ...]) -> str:
     return f"{span(at_person[-1])} (k = {at_person[-1].group_size})"
 
 
+def _corrected(ladder: tuple[Rung, ...]) -> str:
+    priced = [rung for rung in ladder if not rung.unavailable and rung.id != "claimed"]
+    return span(priced[-1]) if priced else "not computed"
+
+
 def span(rung: Rung) -> str:
     """The rung's bracket: one number where both ends read the same, ∞ as such."""
     if rung.unavailable or rung.epsilon_lower is None or rung.epsilon_upper is None:
         return "not computed"
     if math.isinf(rung.epsilon_upper):
-        return "∞" if math.isinf(rung.epsilon_lower) else f"≥ {rung.epsilon_lower:.3g}"
-    low, high = f"{rung.epsilon_lower:.3g}", f"{rung.epsilon_upper:.3g}"
+        return "∞" if math.isinf(rung.epsilon_lower) else f"{_short(rung.epsilon_lower)} or more"
+    low, high = _short(rung.epsilon_lower), _short(rung.epsilon_upper)
     return high if abs(rung.epsilon_upper - rung.epsilon_lower) <= 0.01 * rung.epsilon_upper else f"{low} to {high}"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def _findings(console: Console, result: AuditResult) -> None:

@@ -38,7 +38,7 @@ def resolve(target: str | Path) -> Target:
         TargetError: neither a folder with a card.toml nor a built-in paper.
         CardError: the card or a manifest does not hold what it should.
     """
-    folder = Path(target)
+    folder = Path(target).parent if Path(target).name == "card.toml" else Path(target)
     if (folder / "card.toml").is_file():
         return _from_folder(folder)
     name = str(target).rstrip("/")
@@ -47,7 +47,7 @@ def resolve(target: str | Path) -> Target:
     if ident in papers and (name.startswith(PREFIX) or not folder.exists()):
         return _built_in(papers[ident])
     if folder.is_dir():
-        raise TargetError(f"{target}: expected a card.toml in this folder; `audit init` will write one")
+        raise TargetError(f"{target}: expected a card.toml in this folder; the README shows one")
     raise TargetError(_unknown(name, ident, sorted(papers)))
 
 
