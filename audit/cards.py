@@ -94,6 +94,8 @@ def _parse(path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> str:
+    if path.is_dir():
+        raise CardError(f"{path}: a folder; expected a TOML file, give the path of the card.toml in it")
     if not path.is_file():
         raise CardError(f"{path}: no such file; expected a TOML file, give its path")
     try:

@@ -22,7 +22,7 @@ from audit.cards import CardError, built_in_cards, built_in_manifests, load_card
 from audit.check import all_checks
 from audit.files import write_atomically
 from audit.records import RecordsError
-from audit.run import Progress, run_audit
+from audit.run import Progress, run_audit, versions
 from audit.target import TargetError
 from audit.types import AuditResult, Severity, Status
 
@@ -77,6 +77,19 @@ def main() -> None:
     except KeyboardInterrupt:
         err.print("audit: interrupted; nothing was written", markup=False)
         sys.exit(130)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        out.print(f"dp-claim-audit {versions()['dp-claim-audit']}", markup=False)
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_version, help="print it")] = False,
+) -> None:
+    """Tells whether a paper's differential-privacy claim on synthetic text holds."""
 
 
 @app.command()

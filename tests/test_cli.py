@@ -213,3 +213,17 @@ def test_every_check_is_listed_and_explained(tmp_path: Path) -> None:
 def test_schemas_are_printed_as_json(tmp_path: Path) -> None:
     for name in ("card", "manifest", "ledger", "result"):
         assert json.loads(cli("schema", name, cwd=tmp_path).stdout)["$schema"]
+
+
+def test_the_version_is_printed(tmp_path: Path) -> None:
+    from importlib.metadata import version
+
+    assert cli("--version", cwd=tmp_path).stdout.strip() == f"dp-claim-audit {version('dp-claim-audit')}"
+
+
+def test_a_folder_given_for_a_card_is_called_a_folder(folder: Path, tmp_path: Path) -> None:
+    refused(cli("validate", str(folder), cwd=tmp_path), "a folder", "card.toml")
+
+
+def test_the_card_itself_may_be_named_instead_of_its_folder(folder: Path, tmp_path: Path) -> None:
+    assert cli("run", str(folder / "card.toml"), "--fail-on", "never", "-q", cwd=tmp_path).returncode == 0
