@@ -37,12 +37,24 @@ _SMALLEST_TAIL = 1e-290
 _TINY = 1e-3  # below this epsilon the accuracy is absolute
 
 
-def epsilon(parts: Parts, delta: float, accuracy: float = 1.5e-3) -> float:
+def epsilon_of_all(directions: Sequence[Parts], delta: float) -> float:
+    """Certified upper bound of epsilon(delta) over all directions, the first being the dearest as a rule.
+
+    A later direction is refined only until it is known to cost no more than what is found already.
+    """
+    found = 0.0
+    for parts in directions:
+        found = max(found, epsilon(parts, delta, enough=found))
+    return found
+
+
+def epsilon(parts: Parts, delta: float, accuracy: float = 1.5e-3, enough: float = 0.0) -> float:
     """Certified upper bound of epsilon(delta) for the composed pairs, one direction.
 
-    Refines the lattice until the answer moves by less than `accuracy` (relative), which leaves an error
-    about a fifteenth of that, or until the lattice is full. Infinite where impossible outcomes alone reach
-    `delta`, where delta is below about 1e-280, or where no lattice within the budget gives a finite bound.
+    Refines the lattice until the answer moves by less than `accuracy` (relative), which leaves an error about
+    a fifteenth of that, until it is at most `enough`, or until the lattice is full. Infinite where impossible
+    outcomes alone reach `delta`, where delta is below about 1e-280, or where no lattice within the budget
+    gives a finite bound.
     """
     tail, budget = _tail(parts, delta), delta - _dropped(parts)
     if tail < _SMALLEST_TAIL or budget <= 0 or impossible(parts) >= budget:
@@ -51,7 +63,7 @@ def epsilon(parts: Parts, delta: float, accuracy: float = 1.5e-3) -> float:
     for current in _answers(parts, tail, connect_the_dots, lambda on: _epsilon_above(on, budget)):
         settled = found - current <= accuracy * max(current, _TINY) < math.inf
         found = min(found, current)
-        if settled:
+        if settled or found <= enough:
             break
     return found
 

@@ -20,6 +20,7 @@ from scipy import special
 from audit.accounting.pairs import DiscretePair, Floats, GaussianPair, LaplacePair, Mixture, Pair
 
 _LEFT_TAIL = 1e-18
+_LOSS_ERROR = 2e-13
 
 
 class LatticeTooFineError(ArithmeticError):
@@ -157,7 +158,7 @@ def _invert_loss(pair: GaussianPair, targets: Floats, low: float, high: float) -
     for _ in range(12):
         value, slope = _loss(pair, x)
         error = float(np.abs(value - targets).max(initial=0.0))
-        if error <= 1e-14 * max(1.0, abs(targets).max(initial=0.0)):
+        if error <= _LOSS_ERROR * max(1.0, abs(targets).max(initial=0.0)):
             break
         left_x, right_x = np.where(value <= targets, x, left_x), np.where(value >= targets, x, right_x)
         moved = x - (value - targets) / np.maximum(slope, 1e-300)

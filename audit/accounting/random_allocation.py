@@ -1,7 +1,7 @@
 """Each record in one step of each epoch, chosen at random and independently of the others (balls in bins).
 
 With n steps the likelihood ratio is S = mean of n independent Y = exp(z / s - 1 / (2 s^2)), z standard normal
-(Chua et al., arXiv 2411.04205; Feldman & Shenfeld, arXiv 2502.08202). S is put on a linear lattice by a
+(Chua et al., arXiv 2412.16802; Feldman & Shenfeld, arXiv 2502.08202). S is put on a linear lattice by a
 mean-preserving spread, which dominates it, and the epochs are composed. This is not how a shuffled data
 loader works: there the others move too, so it is no upper bound for shuffling.
 """
@@ -33,7 +33,8 @@ def epsilon(noise_multiplier: float, steps_per_epoch: int, epochs: int, delta: f
     require_count("epochs", epochs)
     require_delta(delta)
     pair = ratio_pair(noise_multiplier, steps_per_epoch, delta / epochs * 1e-5)
-    upper = max(pld.epsilon(((one, epochs),), delta) for one in (pair, DiscretePair(pair.lower, pair.upper)))
+    both = (pair, DiscretePair(pair.lower, pair.upper))
+    upper = pld.epsilon_of_all([((one, epochs),) for one in both], delta)
     event = maximum_pair(noise_multiplier, steps_per_epoch, present=1.0, absent=0.0)
     lower = min(pld.epsilon_lower(((event, epochs),), delta), upper)
     routes = (Route("likelihood-ratio lattice", 0.0, upper), Route("max-event lower bound", lower, math.inf))

@@ -71,7 +71,7 @@ def contour_route(question: Question) -> Route:
 def pld_route(question: Question) -> Route:
     """Connect-the-dots on our lattice, or in dp_accounting where a mechanism has no pair here."""
     try:
-        upper = max(pld.epsilon(parts, question.delta) for parts in question.modest_directions)
+        upper = pld.epsilon_of_all(question.modest_directions, question.delta)
         return Route("pld", 0.0, upper)
     except NoPairError:
         _require_single(question)

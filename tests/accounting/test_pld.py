@@ -124,6 +124,19 @@ def test_connecting_the_dots_keeps_both_masses_of_a_cell(
     assert below * np.exp(interval - tops) + above * np.exp(-tops) == pytest.approx(lower, rel=1e-6)
 
 
+def test_a_cell_whose_lower_mass_underflows_moves_up_whole() -> None:
+    below, above = connect_the_dots(np.array([0.25]), np.array([0.0]), np.array([800.0]), 0.5)
+    assert below == 0
+    assert above == 0.25
+
+
+def test_a_cheaper_direction_does_not_lower_the_bound() -> None:
+    both = directions(0.8, 0.02, 300, 2)
+    single = [pld.epsilon(parts, 1e-6) for parts in both]
+    assert pld.epsilon_of_all(both, 1e-6) == pytest.approx(max(single), rel=1e-9)
+    assert pld.epsilon_of_all(both[::-1], 1e-6) == pytest.approx(max(single), rel=2e-3)
+
+
 @pytest.mark.parametrize("pair", [GaussianPair(1.0, Mixture((0.0, 1.0), (0.9, 0.1))), LaplacePair(1.0, 0.3)])
 def test_a_lattice_keeps_the_mass_of_both_distributions(pair: GaussianPair | LaplacePair) -> None:
     lattice = discretise(pair, 1e-3, 1e-12, 1 << 20)
