@@ -6,6 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# On a build machine the same examples are drawn every time; elsewhere new ones are looked for.
+settings.register_profile("fixed", derandomize=True, deadline=None)
+if os.environ.get("CI"):
+    settings.load_profile("fixed")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -142,7 +142,8 @@ def _spread(lattices: Lattices, tilt: float) -> float:
 def _window(lattices: Lattices, tilt: float) -> tuple[float, float]:
     """Losses below and above which the tilted composed distribution has at most exp(-32) each."""
     here, spread = log_moment(lattices, tilt), _spread(lattices, tilt)
-    low, high = -math.inf, math.inf
+    low = sum(count * float(lattice.losses[0]) for lattice, count in lattices)  # nothing lies outside the support
+    high = sum(count * float(lattice.losses[-1]) for lattice, count in lattices)
     for offset in _OFFSETS:
         step = offset / spread
         high = min(high, (log_moment(lattices, tilt + step) - here + _OUTSIDE_NATS) / step)

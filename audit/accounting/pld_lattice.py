@@ -60,7 +60,8 @@ def connect_the_dots(upper: Floats, lower: Floats, tops: Floats, interval: float
     with np.errstate(divide="ignore", invalid="ignore"):
         gap = np.log(lower) - np.log(upper) + tops
     gap = np.where(np.isfinite(gap), np.clip(gap, 0.0, interval), 0.0)
-    below = upper * np.expm1(gap) / math.expm1(interval) if interval < 700 else upper * np.exp(gap - interval)
+    share = np.expm1(gap) / math.expm1(interval) if interval < 700 else np.exp(gap - interval)
+    below = np.minimum(upper * share, upper)
     return below, upper - below
 
 

@@ -119,6 +119,20 @@ def test_routes_that_contradict_each_other_are_both_kept() -> None:
     assert not wide.agree
 
 
+def test_a_proven_lower_bound_goes_before_the_quadrature() -> None:
+    exact = Route("gaussian (closed form)", 3.0, 3.0)
+    for value in (2.9999999, 3.0000001):
+        found = combine([exact, Route("contour", value, value)])
+        assert (found.lower, found.upper, found.method) == (3.0, 3.0, exact.method)
+
+
+def test_a_mixture_of_thousands_of_shifts_is_bounded_without_sampling() -> None:
+    found = epsilon(m.dp_sgd(50.0, 0.9, 3), 1e-6, group_size=2000)
+    assert found.upper <= epsilon(m.gaussian(50.0, 3), 1e-6, group_size=2000).upper * (1 + 1e-6)
+    assert found.upper > epsilon(m.gaussian(50.0, 3), 1e-6, group_size=1800).upper
+    assert found.routes[0].method == "every record in every step"
+
+
 def test_noise_in_the_last_digit_is_no_contradiction() -> None:
     found = combine([Route("contour", 3.0000001, 3.0000001), Route("pld", 0.0, 3.0)])
     assert found.agree

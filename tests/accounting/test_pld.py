@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from dp_accounting.pld import PLDAccountant
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
@@ -89,6 +89,7 @@ def exact_coin_epsilon(chance: float, flips: int, delta: float) -> float:
 
 
 @settings(max_examples=25, deadline=None)
+@example(chance=0.80078125, flips=1, delta=0.03125)
 @given(chance=st.floats(0.52, 0.9), flips=st.integers(1, 60), delta=st.floats(1e-9, 0.05))
 def test_coins_are_bracketed_by_the_two_roundings(chance: float, flips: int, delta: float) -> None:
     coin = DiscretePair(np.array([chance, 1 - chance]), np.array([1 - chance, chance]))
