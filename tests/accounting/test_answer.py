@@ -208,6 +208,16 @@ def test_processes_may_share_a_folder(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_the_example_in_the_documentation_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "accounting.md").read_text(encoding="utf-8")
+    example = page.split("```python\n")[1].split("```")[0]
+    lower, upper, method = example.split("# ")[1].strip().split(" ", 2)
+    exec(compile(example, "docs/accounting.md", "exec"), {})
+    printed = capsys.readouterr().out.strip().split(" ", 2)
+    assert [f"{float(value):.4f}" for value in printed[:2]] == [lower, upper]
+    assert printed[2] == method
+
+
 def test_pricing_needs_neither_torch_nor_opacus() -> None:
     code = (
         "import sys; from audit.accounting.answer import answer; from audit.accounting.sampling import Schedule; "
