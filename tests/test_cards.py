@@ -261,7 +261,7 @@ def test_a_card_in_latin_1_is_refused_with_its_line(tmp_path):
 
 @pytest.mark.parametrize("name", ["nothing-here.toml", "."])
 def test_what_is_no_file_is_refused(name, tmp_path):
-    with pytest.raises(CardError, match="a folder|no such file"):
+    with pytest.raises(CardError, match=r"a folder|no such file"):
         load_card(tmp_path / name)
 
 
