@@ -22,6 +22,7 @@ from audit.accounting.steps import ADD_OR_REMOVE_ONE, is_not_private, leaves
 ACCOUNTANTS = ("all", "pld", "rdp", "prv", "contour", "rdp-old")
 _ALL = ("gaussian", "contour", "pld", "rdp", "unsampled", "rounded-down")
 _TIGHT = ("pld", "prv")
+_NEXT_TO_NOTHING = 1e-6
 TOLERANCE = 1e-4
 """How far the lower route may pass an upper bound, relative to epsilon (1e-6 absolute), before they disagree."""
 GAP = 0.01
@@ -83,7 +84,11 @@ def _is_needed(name: str, question: Question, routes: list[Route]) -> bool:
     if name == "unsampled" or (name == "rdp" and question.group_size > 1):
         return not finite
     if name == "rounded-down":
-        return finite and all(route.lower == 0 for route in routes) and any(route.upper > 0 for route in routes)
+        return (
+            finite
+            and all(route.lower == 0 for route in routes)
+            and all(route.upper > _NEXT_TO_NOTHING for route in routes)
+        )
     return True
 
 

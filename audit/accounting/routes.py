@@ -83,7 +83,7 @@ def rounded_down_route(question: Question) -> Route:
     """Certified lower bound by losses rounded down: for few steps, where the contour has no answer."""
     if sum(count for _, count in question.directions[0]) > _FEW_STEPS:
         raise UnsuitablePairError("rounding losses down says little about so many steps")
-    lower = max(pld.epsilon_lower(parts, question.delta) for parts in question.directions)
+    lower = max(pld.epsilon_lower(parts, question.delta, accuracy=3e-3) for parts in question.directions)
     return Route("pld rounded down", lower, math.inf)
 
 
