@@ -87,7 +87,7 @@ def epsilon_lower(parts: Parts, delta: float, accuracy: float = 1e-3) -> float:
 def deltas(parts: Parts, epsilons: Sequence[float], accuracy: float = 1e-3) -> list[float]:
     """Certified upper bounds of delta at each of `epsilons` (of either sign), one direction.
 
-    One composition serves them all; `accuracy` is relative to the largest of them.
+    One composition serves them all; `accuracy` is relative to the largest of them, above 1/2 to its distance from 1.
     """
 
     def answer(lattices: Lattices) -> Floats:
@@ -95,12 +95,15 @@ def deltas(parts: Parts, epsilons: Sequence[float], accuracy: float = 1e-3) -> l
         composed = compose(lattices, tilt_for_epsilons(lattices, min(at), max(at)), min(at))
         return np.array([composed.delta_upper(epsilon) for epsilon in at]) + _dropped(parts)
 
-    found = np.ones(len(epsilons))
+    found = np.full(len(epsilons), math.inf)  # a first, coarse answer near 1 must not pass for a settled one
     for current in _answers(parts, _tail(parts, 1e-10), connect_the_dots, answer):
         moved = float(np.max(found - current))
         found = np.minimum(found, current)
-        if moved <= accuracy * float(found.max()) and float(found.max()) < 1:
+        top = float(found.max())
+        scale = top if top < 0.5 else max(1 - top, accuracy)
+        if moved <= accuracy * scale and top < 1:
             break
+    found = np.minimum(found, 1.0)
     return [float(value) for value in found]
 
 

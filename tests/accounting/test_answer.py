@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
 import subprocess
 import sys
 import warnings
@@ -196,14 +195,19 @@ def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     assert cached(blocked / "inside", "f", {}, lambda: 3) == 3
 
 
-def _fill(folder: Path) -> list[int]:
-    return [cached(folder, "f", {"i": i % 5}, lambda i=i: [i % 5] * 500)[0] for i in range(50)]
+FILL = """
+import sys
+from pathlib import Path
+from audit.accounting.cache import cached
+print([cached(Path(sys.argv[1]), "f", {"i": i % 5}, lambda i=i: [i % 5] * 500)[0] for i in range(50)])
+"""
 
 
 def test_processes_may_share_a_folder(tmp_path: Path) -> None:
-    with multiprocessing.get_context("spawn").Pool(3) as pool:
-        results = pool.map(_fill, [tmp_path] * 3)
-    assert results == [[i % 5 for i in range(50)]] * 3
+    command = [sys.executable, "-c", FILL, str(tmp_path)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    printed = [process.communicate(timeout=120)[0] for process in running]
+    assert printed == [f"{[i % 5 for i in range(50)]}\n"] * 3
     assert len(list(tmp_path.iterdir())) == 5
     assert not list(tmp_path.glob("*.part"))
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from audit.accounting import canaries, empty_batches, gdp, histogram, tradeoff, tuning
+from audit.accounting import canaries, empty_batches, gdp, histogram, pld, tradeoff, tuning
 from audit.accounting import mechanisms as m
 from audit.accounting.accountants import epsilon
 from audit.accounting.calibration import epsilon_curve, noise_multiplier_for
@@ -43,6 +43,13 @@ def test_attacks_on_trained_models_read_as_measured_elsewhere() -> None:
     assert found.advantage == pytest.approx(0.259, abs=5e-4)
     assert found.tpr_at_fpr[0.001] == pytest.approx(0.0081, abs=1e-4)
     assert found.tpr_at_fpr[0.01] == pytest.approx(0.050, abs=5e-4)
+
+
+def test_the_advantage_is_the_same_from_both_directions_even_near_one() -> None:
+    for event, k in ((m.dp_sgd(0.635, 0.002147, 4650), 8), (m.dp_sgd(0.635, 0.002147, 4650), 16)):
+        adding, removing = Question(event, 2.6e-7, k, ADD_OR_REMOVE_ONE).directions
+        there, back = (1 - pld.deltas(parts, [0.0, 2.0])[0] for parts in (adding, removing))
+        assert there == pytest.approx(back, rel=0.01)  # a total variation is symmetric
 
 
 def test_the_curve_is_worth_more_than_its_point() -> None:
