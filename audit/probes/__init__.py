@@ -1,0 +1,1 @@
+"""Measures of a training step: what one record does to it, what noise it adds, what it keeps. Needs torch."""
