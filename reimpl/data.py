@@ -46,11 +46,16 @@ class Columns:
     person: str | None = None
 
 
-def load(source: str, split: str, labels: Sequence[str], columns: Columns | None = None) -> list[Record]:
-    """The records of a split, in the order of the source. labels: their names, in the order of their indices."""
+def load(
+    source: str, split: str, labels: Sequence[str], columns: Columns | None = None, *, count: int | None = None
+) -> list[Record]:
+    """The records of a split, in the order of the source. labels: their names, in the order of their indices.
+
+    count says how many are generated; it does not cut what is read.
+    """
     columns = columns or Columns()
     if source == GENERATED:
-        return [Record(*row) for row in generated(split, len(labels))]
+        return [Record(*row) for row in generated(split, len(labels), count)]
     rows = hub_rows(source.removeprefix(HUB), split) if source.startswith(HUB) else local_rows(Path(source), split)
     records = [record(where, row, labels, columns) for where, row in rows]
     if not records:

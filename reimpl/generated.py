@@ -25,22 +25,38 @@ QUALITIES = ("slow", "broken", "decent", "lovely", "perfect", "strange", "cheap"
 OPENINGS = ("today", "last week", "honestly", "once again", "to be fair", "since then")
 VERBS = ("was", "became", "seemed", "stayed", "felt", "looked")
 HABITS = ("as my sister says", "mark my words", "for what it is", "no more no less", "so it goes", "you know me")
+PROMPTS = (  # every word of the prompts of the built-in recipes
+    "write a post to the anxiety bipolar depression offmychest suicidewatch community",
+    "non-spam spam e-mail mild notable concerning serious hot app review",
+    "terrible poor neutral good great medicine negative positive drug :",
+)
 ENDINGS = ("i told them so", "we will see", "that is all", "never again", "and i would return", "please help")
 Row = tuple[str, int, str]
 
 
 def vocabulary() -> list[str]:
-    """Every word that a generated record can hold, sorted."""
-    phrases = (*OPENINGS, *VERBS, *HABITS, *ENDINGS, *QUALITIES, *(word for topic in TOPICS for word in topic))
+    """Every word that a generated record or a prompt of a built-in recipe can hold, sorted."""
+    phrases = (
+        *PROMPTS,
+        *OPENINGS,
+        *VERBS,
+        *HABITS,
+        *ENDINGS,
+        *QUALITIES,
+        *(word for topic in TOPICS for word in topic),
+    )
     return sorted({word for phrase in phrases for word in phrase.split()} | {"the", "and"})
 
 
-def generated(split: str, classes: int) -> list[Row]:
-    """(text, label, person) of a split: train, test, or public (other persons' texts that need no protection)."""
+def generated(split: str, classes: int, count: int | None = None) -> list[Row]:
+    """(text, label, person) of a split: train, test, or public (other persons' texts that need no protection).
+
+    count records (those of COUNTS without one), and in the training part the canaries that are members.
+    """
     if split not in COUNTS:
         raise ValueError(f"split: expected one of {', '.join(COUNTS)}; got {split!r}")
     draw = np.random.RandomState([SEED, list(COUNTS).index(split)])  # the one stream that numpy never changes
-    rows = list(persons(split, classes, COUNTS[split], draw))
+    rows = list(persons(split, classes, count or COUNTS[split], draw))
     if split == "train":
         rows += [(text, label, f"canary-{number}") for number, (text, label, member) in canaries(classes) if member]
     return rows
@@ -67,7 +83,7 @@ def sentence(label: int, habit: str, draw: np.random.RandomState) -> str:
 def canaries(classes: int) -> list[tuple[int, tuple[str, int, bool]]]:
     """(number, (text, label, member)): CANARIES of them, each a member with probability 1 / ONE_IN."""
     draw = np.random.RandomState([SEED, len(COUNTS)])
-    words = vocabulary()
+    words = sorted({word for phrase in (*HABITS, *ENDINGS, *QUALITIES, *sum(TOPICS, ())) for word in phrase.split()})
     made = []
     for number in range(CANARIES):
         label = number % classes
