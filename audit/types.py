@@ -389,41 +389,95 @@ class PrivateAccess(Model):
     """One access to private data besides the noisy updates: validation, checkpoint choice, label counts, logs."""
 
     what: Line
-    covered: bool  # is it part of the priced mechanism?
+    covered: bool  # part of the priced event, or kept from everything that is released and from every decision
+    why: Line | None = None  # what covers it, or what it would take
+
+
+class BatchSizes(Model):
+    """Sizes of logical batches, summed up: single ones would tell whose coins fell how."""
+
+    batches: int = Field(ge=0)
+    records: int = Field(ge=0)  # all of them together
+    smallest: int = Field(ge=0)
+    largest: int = Field(ge=0)
+    empty: int = Field(ge=0)
 
 
 class LedgerEntry(Model):
-    """One line of a run's ledger: numbered, and chained to the line before it by that line's digest."""
+    """One line of a run's ledger: numbered, and chained to the line before it by that line's digest.
+
+    A digest is the SHA-256 of an object's JSON: keys sorted, no spaces, non-ASCII escaped.
+    """
 
     number: int = Field(ge=0)
-    previous: Sha256 | None  # of the entry before; None in the first
-    steps: int = Field(ge=0)  # noisy updates performed since the entry before
+    previous: Sha256  # digest of the entry before; of `declared` in the first
+    kind: Literal["steps", "access", "resume"]
+    steps: int = Field(default=0, ge=0)  # noisy updates since the entry before (kind steps)
+    batches: BatchSizes | None = None  # of those steps
     access: PrivateAccess | None = None
+    discarded_steps: int | None = Field(default=None, ge=0)  # begun after the checkpoint that a resume went back to
+
+
+class PricedEvent(Model):
+    """A dp_accounting.DpEvent as the accountant was given it."""
+
+    kind: Literal["self-composed", "poisson-sampled", "gaussian", "mixture-of-gaussians"]
+    count: int | None = Field(default=None, ge=0)  # self-composed
+    sampling_probability: float | None = Field(default=None, gt=0, le=1)  # poisson-sampled
+    noise_multiplier: float | None = Field(default=None, ge=0)  # gaussian; of a mixture its standard deviation
+    sensitivities: tuple[float, ...] | None = None  # mixture-of-gaussians
+    probabilities: tuple[float, ...] | None = None
+    event: PricedEvent | None = None  # what is composed or sampled
+
+
+class LedgerDeclaration(Model):
+    """What was fixed before the first step."""
+
+    recipe: Slug
+    variant: Line
+    scale: Line | None = None
+    dataset: Line | None = None
+    switches: dict[str, str] = Field(default_factory=dict)  # choices of the recipe that bear on the guarantee
+    records: int = Field(ge=1)
+    fingerprint: Sha256  # of the training records, with a key that is not in the ledger; no text
+    privacy_unit: Line
+    group_size: int = Field(ge=1)  # most records of one unit
+    neighboring_relation: NeighboringRelation
+    sampler: Sampler
+    sampling_probability: float | None = Field(default=None, gt=0, le=1)
+    expected_batch_size: float = Field(gt=0)
+    clip_norm: float | None = Field(default=None, gt=0)  # None: not clipped
+    noise_multiplier: float = Field(ge=0)
+    steps_accounted: int = Field(ge=0)
+    target_epsilon: Epsilon | None = None
+    delta: float | None = Field(default=None, gt=0, lt=1)
+    priced: PricedEvent | None = None  # None: nothing was accounted for
+    calibrated: dict[str, Epsilon] = Field(default_factory=dict)  # accountant -> ε of the priced event
+    randomness: Literal["os-entropy", "fixed-seed"]
+    versions: dict[str, str]
+
+
+class LedgerTotals(Model):
+    """What the entries add up to, and what the run cost."""
+
+    steps_run: int = Field(ge=0)
+    batches: BatchSizes
+    accesses: int = Field(ge=0)
+    accesses_not_covered: int = Field(ge=0)
+    resumes: int = Field(ge=0)
+    discarded_steps: int = Field(ge=0)
+    seconds: float = Field(ge=0)
+    peak_memory_bytes: int = Field(ge=0)
 
 
 class Ledger(Model):
     """What a training run says it did, as the auditor prices it: a statement of its authors, not a proof."""
 
     version: Literal[1]
-    recipe: Slug
-    variant: Line
-    records: int = Field(ge=1)
-    records_sha256: Sha256  # of the training records; no text
-    privacy_unit: Line
-    group_size: int = Field(ge=1)
-    neighboring_relation: NeighboringRelation
-    sampler: Sampler
-    sampling_probability: float | None = Field(default=None, gt=0, le=1)
-    expected_batch_size: float = Field(gt=0)
-    clip_norm: float = Field(gt=0)
-    noise_multiplier: float = Field(ge=0)
-    steps_accounted: int = Field(ge=0)
-    steps_run: int = Field(ge=0)
-    randomness: Literal["os-entropy", "fixed-seed"]
+    declared: LedgerDeclaration
     entries: tuple[LedgerEntry, ...]
-    versions: dict[str, str]
-    seconds: float = Field(ge=0)
-    peak_memory_bytes: int = Field(ge=0)
+    totals: LedgerTotals
+    head: Sha256  # digest of the last entry; of `declared` where there is none
 
 
 # ---------------------------------------------------------------- what checks answer
