@@ -257,12 +257,12 @@ def loss(
     *,
     noise_start: Tensor,
     noise_q: Tensor,
-    self_conditioned: bool = False,
+    self_conditioned: bool | Tensor = False,
 ) -> LossTerms:
     """Per-record loss of batch {input_ids, attention_mask, decoder_input_ids} at t (B,); noises (B, L, D).
 
     self_conditioned: first predict x_0 without gradient and condition on it; published training draws this
-    with probability one half, once a batch.
+    with probability one half, once a batch. A tensor (B,) of booleans says it for each record.
     """
     ids, config = batch["decoder_input_ids"], model.config
     tokens = ids != config.pad_token_id
@@ -272,10 +272,10 @@ def loss(
     tau = denoising.network_time(process, t)
     source = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
     seen = {**source, "decoder_attention_mask": None if config.pads_attended else tokens}
-    earlier = None
-    if self_conditioned:
+    earlier, chosen = None, torch.as_tensor(self_conditioned, device=x_t.device)
+    if chosen.any():
         with torch.no_grad():
-            earlier = model(x_t, tau, **seen)
+            earlier = model(x_t, tau, **seen) * chosen.reshape(-1, 1, 1)
     x_0 = model(x_t, tau, **seen, self_conditioning=earlier)
     positions = None if config.pads_in_loss else tokens
     parts = {"x_0_mean": x_0_mean, "x_start": x_start, "x_t": x_t, "x_0": x_0}

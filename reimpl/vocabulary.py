@@ -14,7 +14,7 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 def tokenizer(name: str) -> PreTrainedTokenizerBase:
-    """For "generated" a WordPiece one over the words of reimpl.generated and single characters; else a folder or hub name.
+    """The name "generated" means a fixed one of words and characters; any other name is a folder or one of the hub.
 
     ValueError where a folder has no tokenizer, OSError where the hub has none of that name (or is offline).
     """

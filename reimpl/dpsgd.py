@@ -1,0 +1,205 @@
+"""One private step: per-record gradients (Opacus), clipping, noise; how batches are drawn; calibration.
+
+    symbol   here                   meaning
+    C        clip_norm              L2 bound of one record's gradient, over all tensors together
+    sigma    noise_multiplier       standard deviation of the noise on the clipped sum, divided by C
+    q        sampling_probability   a record's chance per logical step
+    B        expected_batch_size    q times the number of records; the noisy sum is divided by it, whatever was drawn
+
+A logical batch is what the accountant counts; it is cut into physical batches that fit into memory. A step is
+`clipped_sum`, `add_noise`, `update`, so that a probe can look between them. Sources: DP-SGD (arXiv 1607.00133), its
+Poisson batches and constant denominator as in Opacus (2109.12298).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from opacus.grad_sample import GradSampleModule
+from torch import Tensor, nn
+
+from reimpl.trainable import Batch, Example, Trainable
+
+Tensors = dict[str, Tensor]  # parameter name -> tensor of the parameter's shape
+
+
+class ExactGradients(GradSampleModule):
+    """Opacus' hooks, but a module registered under several names counts once, and padding rows do not count.
+
+    Stock hooks fire once a name (SeqDiffuSeq's embedding has three), and give an embedding's padding_idx row a
+    gradient that autograd does not.
+    """
+
+    def iterate_submodules(self, module: nn.Module) -> Iterator[nn.Module]:
+        seen: set[int] = set()
+        for submodule in super().iterate_submodules(module):
+            if id(submodule) not in seen:
+                seen.add(id(submodule))
+                yield submodule
+
+
+def _embedding_gradient(layer: nn.Module, activations: list[Tensor], backprops: Tensor) -> dict[nn.Parameter, Tensor]:
+    embedding = cast(nn.Embedding, layer)
+    if embedding.padding_idx is not None:
+        backprops = backprops.masked_fill((activations[0] == embedding.padding_idx)[..., None], 0)
+    return GradSampleModule.GRAD_SAMPLERS[nn.Embedding](layer, activations, backprops)
+
+
+ExactGradients.GRAD_SAMPLERS = {**GradSampleModule.GRAD_SAMPLERS, nn.Embedding: _embedding_gradient}
+
+
+class Entropy:
+    """Where random numbers come from: the operating system, or (insecure, for tests) a seed.
+
+    Every generator is new and serves one purpose in one step, so nothing has to be stored for a resume.
+    """
+
+    def __init__(self, insecure_seed: int | None = None) -> None:
+        self.insecure_seed = insecure_seed
+
+    def generator(self, purpose: str, step: int, device: torch.device | str = "cpu") -> torch.Generator:
+        if self.insecure_seed is None:
+            seed = secrets.randbits(63)
+        else:
+            digest = hashlib.sha256(f"{self.insecure_seed}/{purpose}/{step}".encode()).digest()
+            seed = int.from_bytes(digest[:8], "big") >> 1
+        return torch.Generator(device).manual_seed(seed)
+
+    @property
+    def kind(self) -> str:
+        return "os-entropy" if self.insecure_seed is None else "fixed-seed"
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """What one step does to a record's influence."""
+
+    clip_norm: float
+    noise_multiplier: float
+    expected_batch_size: float
+
+
+class PrivateStep:
+    """Logical steps on a Trainable. Its module is hooked for per-record gradients until `close`.
+
+    batch_shared_positions reproduces the released code: where a table is looked up once for the whole batch, its
+    mean gradient over the batch is given to every record. stock_hooks uses Opacus as it is (see ExactGradients).
+    """
+
+    def __init__(
+        self,
+        trainable: Trainable,
+        mechanism: Mechanism,
+        optimizer: torch.optim.Optimizer | None = None,
+        *,
+        max_physical_batch_size: int = 64,
+        batch_shared_positions: bool = False,
+        stock_hooks: bool = False,
+    ) -> None:
+        self.trainable, self.mechanism, self.optimizer = trainable, mechanism, optimizer
+        self.max_physical_batch_size = max_physical_batch_size
+        self.batch_shared_positions = batch_shared_positions
+        hooks = GradSampleModule if stock_hooks else ExactGradients
+        self.hooked = hooks(trainable.module, loss_reduction="sum", strict=False)
+        self.parameters = {name: p for name, p in trainable.module.named_parameters() if p.requires_grad}
+        self.device = next(iter(self.parameters.values())).device
+        self.last_loss = float("nan")  # mean over the last logical batch: private, for the operator's eyes
+
+    def clipped_sum(self, examples: Sequence[Example], generator: torch.Generator) -> Tensors:
+        """The sum of clipped per-record gradients of a logical batch, before noise. Zeros for an empty one."""
+        total, losses = self.zeros(), 0.0
+        for chunk in chunks(examples, self.max_physical_batch_size):
+            drawn = self.trainable.draw(len(chunk), generator)
+            losses += self.accumulate(total, self.trainable.collate(chunk), drawn)
+        self.last_loss = losses / len(examples) if examples else float("nan")
+        return total
+
+    def zeros(self) -> Tensors:
+        return {name: torch.zeros_like(p) for name, p in self.parameters.items()}
+
+    def accumulate(self, total: Tensors, batch: Batch, drawn: Batch) -> float:
+        """Add a physical batch's clipped gradients to total; returns the sum of its losses."""
+        losses = self.trainable.per_record_loss(self.trainable.module, self.to_device(batch), self.to_device(drawn))
+        losses.sum().backward()
+        gradients = {name: self.taken(p, len(losses)) for name, p in self.parameters.items()}
+        for name, clipped in clipped_sums(gradients, self.mechanism.clip_norm).items():
+            total[name] += clipped
+        return float(losses.detach().sum())
+
+    def taken(self, parameter: nn.Parameter, count: int) -> Tensor:
+        """The per-record gradients (count, ...) that the hooks left at a parameter, which is cleared."""
+        gradient: Any = getattr(parameter, "grad_sample", None)
+        parameter.grad_sample, parameter.grad = None, None  # type: ignore[attr-defined]
+        if gradient is None:
+            return torch.zeros((count, *parameter.shape), device=parameter.device)
+        if len(gradient) == 1 < count and self.batch_shared_positions:
+            return (gradient / count).expand(count, *parameter.shape)
+        if len(gradient) != count:
+            raise ValueError(f"per-record gradients: expected {count}, got {len(gradient)}: a module saw another batch")
+        return gradient
+
+    def to_device(self, batch: Batch) -> Batch:
+        return {key: tensor.to(self.device) for key, tensor in batch.items()}
+
+    def add_noise(self, clipped: Mapping[str, Tensor], generator: torch.Generator) -> Tensors:
+        """The clipped sum plus independent N(0, (sigma C)^2) in every coordinate."""
+        deviation = self.mechanism.noise_multiplier * self.mechanism.clip_norm
+        return {name: value + deviation * normal_like(value, generator) for name, value in clipped.items()}
+
+    def update(self, noisy: Mapping[str, Tensor]) -> None:
+        """One optimiser step with the noisy sum divided by the expected batch size."""
+        if self.optimizer is None:
+            raise ValueError("update: this step was made without an optimizer")
+        for name, parameter in self.parameters.items():
+            parameter.grad = noisy[name] / self.mechanism.expected_batch_size
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def close(self) -> None:
+        """Take the hooks off the module."""
+        self.hooked.remove_hooks()
+
+
+def clipped_sums(gradients: Mapping[str, Tensor], clip_norm: float) -> Tensors:
+    """{name: (B, ...)} per-record gradients, scaled to joint norm <= clip_norm each, and summed over records.
+
+    A record whose gradient is not finite contributes nothing: it must not be able to spoil the sum.
+    """
+    squared = torch.stack([g.flatten(1).double().square().sum(1) for g in gradients.values()]).sum(0)
+    finite = torch.isfinite(squared)
+    factor = torch.where(finite, (clip_norm / (squared.sqrt() + 1e-6)).clamp(max=1.0), torch.zeros_like(squared))
+    if not bool(finite.all()):
+        gradients = {name: torch.nan_to_num(g, nan=0.0, posinf=0.0, neginf=0.0) for name, g in gradients.items()}
+    return {name: torch.einsum("b,b...->...", factor.to(g.dtype), g) for name, g in gradients.items()}
+
+
+def normal_like(tensor: Tensor, generator: torch.Generator) -> Tensor:
+    noise = torch.randn(tensor.shape, generator=generator, device=generator.device, dtype=tensor.dtype)
+    return noise.to(tensor.device)
+
+
+def poisson_batch(records: int, sampling_probability: float, generator: torch.Generator) -> list[int]:
+    """Indices of one Poisson-sampled logical batch: each record by its own coin. It may be empty."""
+    coins = torch.rand(records, generator=generator, dtype=torch.float64)
+    return cast("list[int]", (coins < sampling_probability).nonzero().flatten().tolist())
+
+
+def shuffled_batches(records: int, batch_size: int, generator: torch.Generator) -> list[list[int]]:
+    """One pass over all records in a random order, the last batch short: what Poisson sampling is not."""
+    order = torch.randperm(records, generator=generator).tolist()
+    return [order[start : start + batch_size] for start in range(0, records, batch_size)]
+
+
+def chunks(examples: Sequence[Example], size: int) -> Iterator[Sequence[Example]]:
+    """Physical batches of a logical one."""
+    return (examples[start : start + size] for start in range(0, len(examples), size))
+
+
+def flat(tensors: Mapping[str, Tensor]) -> Tensor:
+    """All tensors as one vector, in the order of the mapping."""
+    return torch.cat([tensor.reshape(-1) for tensor in tensors.values()])
