@@ -12,9 +12,18 @@ from typing import Any
 from reports.ladder_svg import Mark, mark_for
 from reports.numbers import as_float, bracket, delta, number
 from reports.scale import LogScale, scale_for
-from reports.wording import LEVELS, RELATIONS
+from reports.wording import LEVELS, RELATIONS, STANDINGS
 
 Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A figure shown beside a rung, and what it is worth there."""
+
+    label: str
+    value: str
+    standing: str
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,7 @@ class Row:
     note: int
     mark: Mark | None
     unavailable: str | None
+    beside: tuple[Beside, ...]
 
 
 @dataclass(frozen=True)
@@ -53,13 +63,32 @@ class Ladder:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """One rung of one claim in the table of ladders."""
+
+    value: str
+    note: int
+    remark: str  # what of the label or of the reason is this claim's own
+
+
+@dataclass(frozen=True)
+class GridRow:
+    """One kind of rung over all claims of a mechanism; None where a claim's ladder lacks it."""
+
+    label: str
+    unit: str
+    cells: tuple[Cell | None, ...]
+
+
+@dataclass(frozen=True)
 class MechanismSection:
-    """All claims made with one mechanism; `shown` stands for them, `table` is dataset × ε."""
+    """All claims made with one mechanism; `shown` stands for them, `table` is dataset × ε, `grid` rung × claim."""
 
     anchor: str
     name: str
     shown: Ladder
-    others: tuple[Ladder, ...]
+    ladders: tuple[Ladder, ...]
+    grid: tuple[GridRow, ...]
     epsilons: tuple[str, ...]
     table: tuple[tuple[str, tuple[tuple[Ladder, ...], ...]], ...]
     levels: tuple[tuple[str, int], ...]
@@ -118,6 +147,16 @@ def scale_of(claims: Iterable[Json]) -> LogScale:
     return scale_for(v for v in values if not math.isinf(v))
 
 
+def read_claims(claims: Sequence[Json], scale: LogScale) -> tuple[list[Ladder], Ladder | None, Notes]:
+    """Every claim's ladder, the one that stands for the paper, and the notes, which start with that one's."""
+    notes = Notes()
+    worst = min(ladders(claims, scale, Notes()), key=badness, default=None)
+    for rung in worst.claim["ladder"] if worst else ():
+        notes.number_of(rung)
+    shown = ladders(claims, scale, notes)
+    return shown, min(shown, key=badness, default=None), notes
+
+
 def ladders(claims: Sequence[Json], scale: LogScale, notes: Notes) -> list[Ladder]:
     anchors = _anchors([c["id"] for c in claims])
     return [_ladder(claim, anchor, scale, notes) for claim, anchor in zip(claims, anchors, strict=True)]
@@ -150,6 +189,9 @@ def _row(rung: Json, scale: LogScale, claimed: float, notes: Notes) -> Row:
         note=notes.number_of(rung),
         mark=mark_for(rung, scale, claimed),
         unavailable=gone,
+        beside=tuple(
+            Beside(b["label"], number(as_float(b["epsilon"])), STANDINGS[b["standing"]]) for b in rung.get("beside", ())
+        ),
     )
 
 
@@ -176,11 +218,36 @@ def _section(name: str, group: list[Ladder]) -> MechanismSection:
         anchor="mechanism-" + _slug(name),
         name=name,
         shown=worst,
-        others=tuple(item for item in group if item is not worst),
+        ladders=tuple(group),
+        grid=_grid(group),
         epsilons=tuple(number(e) for e in epsilons),
         table=tuple((d, tuple(cells[d, e] for e in epsilons)) for d in datasets),
         levels=tuple((level, count) for level, count in counts if count),
     )
+
+
+def _grid(group: Sequence[Ladder]) -> tuple[GridRow, ...]:
+    """The ladders side by side, in the order of the longest."""
+    longest = max(group, key=lambda item: len(item.rows))
+    idents = dict.fromkeys(row.ident for item in (longest, *group) for row in item.rows)
+    return tuple(_grid_row([next((r for r in item.rows if r.ident == i), None) for item in group]) for i in idents)
+
+
+def _grid_row(rows: Sequence[Row | None]) -> GridRow:
+    """Where the labels differ after a colon, the first half names the row and the second stands in the cell."""
+    known = [row for row in rows if row is not None]
+    labels, units = {row.label for row in known}, {row.unit for row in known}
+    shared = known[0].label if len(labels) == 1 else known[0].label.partition(":")[0]
+    return GridRow(
+        label=shared,
+        unit=units.pop() if len(units) == 1 else "",
+        cells=tuple(_cell(row, shared) if row else None for row in rows),
+    )
+
+
+def _cell(row: Row, shared: str) -> Cell:
+    own = "" if row.ident == "claimed" else row.label.removeprefix(shared).lstrip(": ")
+    return Cell(row.value, row.note, row.unavailable or own)
 
 
 def _slug(text: str) -> str:

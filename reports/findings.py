@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from reports.fingerprint import fingerprints
 from reports.numbers import as_float, number
 from reports.wording import SEVERITIES
 
@@ -23,40 +24,70 @@ class Affected:
 
 @dataclass(frozen=True)
 class Shown:
-    """A finding or a skip with its check, a stable anchor and the claims it bears on (empty: all)."""
+    """A finding or a skip with a stable anchor and the claims it bears on (empty: the paper as a whole)."""
 
     anchor: str
-    check: str
-    question: str
     body: Json
     affected: tuple[Affected, ...]
     count: int
 
 
-def findings(outcomes: Sequence[Json], claims: Sequence[Json]) -> list[tuple[str, list[Shown]]]:
-    """(severity, findings) from the most severe, without the severities that have none."""
-    all_of_them = _shown(outcomes, claims, "findings", "finding")
-    grouped = [(level, [f for f in all_of_them if f.body["severity"] == level]) for level in SEVERITIES]
-    return [(level, group) for level, group in grouped if group]
+@dataclass(frozen=True)
+class Group:
+    """What one check says at one severity; `remedy` where all of it shares one."""
+
+    anchor: str
+    check: str
+    question: str
+    items: tuple[Shown, ...]
+    remedy: str | None
 
 
-def skips(outcomes: Sequence[Json], claims: Sequence[Json]) -> list[Shown]:
-    return _shown(outcomes, claims, "skips", "skip")
+def findings(outcomes: Sequence[Json], claims: Sequence[Json]) -> list[tuple[str, list[Group]]]:
+    """(severity, one group a check) from the most severe, without the severities that have none."""
+    names = fingerprints(outcomes, claims)
+    graded = [(level, [g for o in outcomes if (g := _group(o, level, names, claims))]) for level in SEVERITIES]
+    return [(level, groups) for level, groups in graded if groups]
 
 
-def _shown(outcomes: Sequence[Json], claims: Sequence[Json], key: str, prefix: str) -> list[Shown]:
+def _group(outcome: Json, level: str, names: Mapping[tuple[str, int], str], claims: Sequence[Json]) -> Group | None:
+    check = outcome["check"]
+    items = tuple(
+        _shown(f"finding-{check}-{names[check, place][:8]}", body, claims)
+        for place, body in enumerate(outcome["findings"])
+        if body["severity"] == level
+    )
+    if not items:
+        return None
+    remedies = {item.body["remedy"] for item in items}
+    shared = remedies.pop() if len(remedies) == 1 else None
+    return Group(f"{level}-{check}", check, outcome["question"], items, shared)
+
+
+def skips(outcomes: Sequence[Json], claims: Sequence[Json]) -> list[Group]:
+    """One group a check that left something unjudged."""
     return [
-        Shown(
-            anchor=f"{prefix}-{outcome['check']}-{n}",
+        Group(
+            anchor=f"skip-{outcome['check']}",
             check=outcome["check"],
             question=outcome["question"],
-            body=body,
-            affected=_affected(body["claims"], claims),
-            count=len(body["claims"]),
+            items=tuple(
+                _shown(f"skip-{outcome['check']}-{n}", body, claims) for n, body in enumerate(outcome["skips"], start=1)
+            ),
+            remedy=None,
         )
         for outcome in outcomes
-        for n, body in enumerate(outcome[key], start=1)
+        if outcome["skips"]
     ]
+
+
+def counted(graded: Sequence[tuple[str, Sequence[Group]]]) -> dict[str, int]:
+    """Severity -> number of findings."""
+    return {level: sum(len(group.items) for group in groups) for level, groups in graded}
+
+
+def _shown(anchor: str, body: Json, claims: Sequence[Json]) -> Shown:
+    return Shown(anchor, body, _affected(body["claims"], claims), len(body["claims"]))
 
 
 def _affected(idents: Sequence[str], claims: Sequence[Json]) -> tuple[Affected, ...]:

@@ -8,44 +8,52 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reports import wording
-from reports.claims import Ladder, Notes, badness, ladders, mechanism_sections, scale_of
+from reports.claims import Ladder, badness, mechanism_sections, read_claims, scale_of
 from reports.curve_svg import curve_for
-from reports.findings import findings, skips
+from reports.findings import counted, findings, skips
+from reports.headline import RATES, meanings, steps
 from reports.numbers import as_float
+from reports.quote import quotes
 
 Json = Mapping[str, Any]
 
 
 def view(result: Json) -> dict[str, Any]:
     """Everything the page shows, in the page's order."""
-    claims, notes = result["claims"], Notes()
+    claims = result["claims"]
     scale = scale_of(claims)
-    shown = ladders(claims, scale, notes)
-    head = min(shown, key=badness, default=None)
+    shown, head, notes = read_claims(claims, scale)
     levels = {level: sum(item.level == level for item in shown) for level in wording.LEVELS}
-    sections = mechanism_sections(shown)
+    found, unjudged = findings(result["outcomes"], claims), skips(result["outcomes"], claims)
+    groups = [*unjudged, *(group for _, graded in reversed(found) for group in graded)]
     return {
         "words": wording,
+        "result": result,
         "paper": result["paper"],
-        "arxiv_url": _arxiv_url(result["paper"]["arxiv"]),
+        "arxiv_url": arxiv_url(result["paper"]["arxiv"]),
         "answer": wording.answer(levels),
         "levels": levels,
         "claims": shown,
         "head": head,
-        "meaning": _meaning(head),
+        "steps": steps(head) if head else (),
+        "meanings": meanings(head),
+        "rates": [name for _, name in RATES],
         "spread": _spread(shown),
         "scale": scale,
-        "sections": sections,
+        "sections": mechanism_sections(shown),
         "notes": notes.items(),
         "curves": _curves(shown, head, result["data"]),
-        "findings": findings(result["outcomes"], claims),
-        "skips": skips(result["outcomes"], claims),
+        "findings": found,
+        "counted": counted(found),
+        "skips": unjudged,
+        "anchors": {group.check: group.anchor for group in groups},  # of the most severe, for the table of checks
         "outcomes": result["outcomes"],
         "statuses": Counter(o["status"] for o in result["outcomes"]),
         "observations": _by_kind(result["paper"]["observations"]),
         "data": result["data"],
         "provenance": result["provenance"],
         "version": result["version"],
+        "quotes": quotes(result["paper"], result["provenance"], head),
     }
 
 
@@ -54,27 +62,8 @@ def safe_url(url: str | None) -> str | None:
     return url if url and re.fullmatch(r"https?://[^\s<>\"'`]+", url) else None
 
 
-def _arxiv_url(ident: str | None) -> str | None:
+def arxiv_url(ident: str | None) -> str | None:
     return f"https://arxiv.org/abs/{ident}" if ident and re.fullmatch(r"\d{4}\.\d{4,5}(v\d+)?", ident) else None
-
-
-def _meaning(head: Ladder | None) -> list[dict[str, Any]]:
-    """What ε allows, as claimed and as corrected, for the claim at the head of the page."""
-    if head is None:
-        return []
-    claim, rung = head.claim, head.corrected
-    claimed = _column(
-        "As claimed", head.claimed, claim["privacy_unit"] or "not stated", as_float(claim["epsilon"]), claim["delta"]
-    )
-    if rung is None:
-        return [claimed]
-    upper = as_float(rung["epsilon_upper"])
-    return [claimed, _column("Corrected", head.corrected_value, rung["privacy_unit"], upper, rung["delta"])]
-
-
-def _column(name: str, value: str, unit: str, epsilon: float, delta: float | None) -> dict[str, Any]:
-    caps = [wording.attack_cap(epsilon, delta or 0.0, rate) for rate in (0.001, 0.01)]
-    return {"name": name, "value": value, "unit": unit, "odds": wording.odds(epsilon), "caps": caps}
 
 
 def _spread(shown: Sequence[Ladder]) -> list[Ladder]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import ROUND_CEILING, Context, Decimal
 from typing import NamedTuple
 
 from reports.numbers import number, plural
@@ -113,19 +114,17 @@ ANSWERS = {
 }
 
 
-def what_it_bounds(lower: float, upper: float) -> str:
-    """What a corrected ε means for somebody whose data was used, in half a sentence."""
+def warning(lower: float, upper: float) -> str | None:
+    """What a bracket fails to promise somebody whose data was used; None where it promises something."""
     if math.isinf(lower):
         return "no finite ε limits what the release can reveal"
     if lower > NO_GUARANTEE_ABOVE:
-        return f"ε is above {NO_GUARANTEE_ABOVE:g}, which guarantees nothing of use"
-    if math.isinf(upper) and lower == 0:
-        return "no limit on ε is proved"
+        return f"above {NO_GUARANTEE_ABOVE:g}, which guarantees nothing of use"
     if math.isinf(upper):
-        return f"ε is at least {number(lower)}, and no upper limit is proved"
+        return "and no upper limit is proved" if lower else "no limit on ε is proved"
     if upper > NO_GUARANTEE_ABOVE:
-        return f"ε may be as large as {number(upper)}, which guarantees nothing of use"
-    return f"ε is at most {number(upper)}"
+        return f"may lie above {NO_GUARANTEE_ABOVE:g}, which guarantees nothing of use"
+    return None
 
 
 def odds(epsilon: float) -> str:
@@ -148,3 +147,27 @@ def attack_cap(epsilon: float, delta: float, false_positive_rate: float) -> floa
         return 1.0
     rise = math.exp(min(epsilon, 700.0)) * false_positive_rate + delta
     return max(0.0, min(1.0, rise, 1 - math.exp(-epsilon) * (1 - delta - false_positive_rate)))
+
+
+def advantage_cap(epsilon: float, delta: float) -> float:
+    """Largest TPR − FPR of any membership test under (ε, δ): (e^ε − 1 + 2δ) / (e^ε + 1) (arXiv 1311.0776)."""
+    if math.isinf(epsilon):
+        return 1.0
+    return min(1.0, 1 - 2 * (1 - delta) / (1 + math.exp(min(epsilon, 700.0))))
+
+
+def limit(value: float) -> str:
+    """A limit on a share in words, rounded up; one that excludes next to nothing is called that."""
+    if value >= 1:
+        return "no limit"
+    if value > 0.999:
+        return "no useful limit (over 99.9\u00a0%)"
+    percent = Context(prec=3, rounding=ROUND_CEILING).create_decimal(Decimal(repr(100 * value)))
+    return f"at most {number(float(percent))}\u00a0%"
+
+
+STANDINGS = {
+    "no bound": "bounds nothing",
+    "looser bound": "a looser bound",
+    "price of mending": "what mending would cost",
+}

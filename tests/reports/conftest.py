@@ -60,7 +60,17 @@ def person(k: int, label: str, lower: float, upper: float | str, ident: str) -> 
 def ladder(epsilon: float, flaw: str) -> list[dict[str, Any]]:
     rungs = [
         rung("claimed", "As claimed", epsilon, epsilon, method="stated", assumption="Taken at its word."),
-        rung("recomputed", "Recomputed from the stated training", epsilon * 0.993, epsilon * 0.995),
+        rung(
+            "recomputed",
+            "Recomputed from the stated training",
+            epsilon * 0.993,
+            epsilon * 0.995,
+            attack={
+                "advantage": 0.2125,
+                "tpr_at_fpr": {"0.001": 0.004321, "0.01": 0.03456},
+                "source": "the curve of delta in both directions",
+            },
+        ),
         rung("steps-as-run", "Steps as run", epsilon * 0.45, epsilon * 0.46),
         rung(
             "sampler-as-coded",
@@ -70,7 +80,8 @@ def ladder(epsilon: float, flaw: str) -> list[dict[str, Any]]:
             method="lower: dynamic shuffle; upper: deterministic batches",
             assumption="Worst-case data set; every other gradient opposes the target's.",
         ),
-        person(2, "A person with 2 records", epsilon * 2.2, epsilon * 2.5, "person-k2"),
+        person(2, "A person with 2 records", epsilon * 2.2, epsilon * 2.5, "person-k2")
+        | {"beside": [{"label": "2 × the ε of one record", "epsilon": epsilon * 1.99, "standing": "no bound"}]},
         missing(
             "person-p99", "A person at the 99th percentile", "records per person were not measured: no unit column"
         ),

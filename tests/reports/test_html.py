@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reports.html import ReportError, render
+from reports.numbers import number
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 
@@ -76,16 +77,22 @@ def test_headings_never_skip_a_level(result: dict[str, Any]) -> None:
 def test_nothing_is_fetched_or_executed(result: dict[str, Any]) -> None:
     text = render(result)
     page = Page(text)
-    assert not {"script", "link", "img", "iframe", "object", "embed", "form", "base"} & {t for t, _ in page.tags}
+    assert not {"script", "img", "iframe", "object", "embed", "form", "base"} & {t for t, _ in page.tags}
     assert not page.values("src")
     assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on")]
     for tag, attrs in page.tags:
         href = attrs.get("href") or "#"
+        if tag == "link":  # an empty icon, so that a browser does not ask a server for one
+            assert (attrs["rel"], href) == ("icon", "data:,")
+            continue
         assert href.startswith("#") or (tag == "a" and href.startswith(("http://", "https://"))), (tag, href)
     style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)
     assert style is not None
     assert "url(" not in style[1]
     assert "@import" not in style[1]
+    (policy,) = [a["content"] for _, a in page.tags if a.get("http-equiv") == "Content-Security-Policy"]
+    assert str(policy).startswith("default-src 'none'; ")
+    assert "script-src" not in str(policy)
 
 
 def test_every_inner_link_has_its_anchor_and_no_anchor_stands_twice(result: dict[str, Any]) -> None:
@@ -122,13 +129,50 @@ def test_every_finding_skip_rung_and_check_appears(result: dict[str, Any]) -> No
 
 
 def test_every_ladder_shows_each_of_its_rungs(result: dict[str, Any]) -> None:
+    """Drawn for the head and once a mechanism, and side by side in a table for all claims of a mechanism."""
     text = unescape(render(result))
-    ladders = text.split('<div class="ladder')[1:]
-    assert len(ladders) == len(result["claims"])
-    shown = [re.findall(r"<li.*?</li>", part.split("</ol>")[0], re.DOTALL) for part in ladders]
-    assert sorted(len(rows) for rows in shown) == sorted(len(c["ladder"]) for c in result["claims"])
-    for rows in shown:
-        assert any("not computed" in row and "were not measured" in row for row in rows)
+    drawn = [re.findall(r"<li\b", part.split("</ol>")[0]) for part in text.split('<div class="ladder')[1:]]
+    assert len(drawn) == len({c["mechanism"] for c in result["claims"]})
+    for mechanism in {c["mechanism"] for c in result["claims"]}:
+        claims = [c for c in result["claims"] if c["mechanism"] == mechanism]
+        (table,) = re.findall(rf'aria-label="Ladders of {mechanism}">(.*?)</table>', text, re.DOTALL)
+        rows = [re.findall(r"<td>(.*?)</td>", row) for row in table.split("<tbody>")[1].split("</tr>")]
+        cells = [cell for row in rows for cell in row if "#note-" in cell]
+        assert len(cells) == sum(len(c["ladder"]) for c in claims)
+        for n, claim in enumerate(claims):
+            column = [row[n] for row in rows if row]
+            for one in claim["ladder"]:
+                if one["unavailable"]:
+                    assert any("not computed" in cell and one["unavailable"] in cell for cell in column)
+                elif one["epsilon_lower"] != "inf":
+                    assert any(f">{number(one['epsilon_lower'])}" in cell.replace("≥\u00a0", "") for cell in column)
+
+
+def test_figures_beside_a_rung_say_what_they_are_worth(result_builder: Any) -> None:
+    page = Page(render(result_builder([result_builder.claim("genie", "webmd", 8.0, "channel")])))
+    assert "2 × the ε of one record: 15.92 , bounds nothing" in page.text
+
+
+def test_limits_on_attacks_come_from_the_whole_curve_where_the_result_has_it(result_builder: Any) -> None:
+    page = Page(render(result_builder([result_builder.claim("genie", "webmd", 8.0, "channel")])))
+    assert "at most 21.3\u00a0%" in " ".join(page.words)
+    assert "at most 0.433\u00a0%" in " ".join(page.words)
+    assert page.text.count("the whole trade-off curve") == 1
+    assert page.text.count("ε and δ alone") == 2
+
+
+def test_a_finding_keeps_its_anchor_when_others_come_and_go_and_its_words_change(result: dict[str, Any]) -> None:
+    def anchors(of: dict[str, Any]) -> list[str]:
+        return [i for i in Page(render(of)).values("id") if i.startswith("finding-")]
+
+    before = anchors(result)
+    assert len(before) == len(set(before)) == sum(len(o["findings"]) for o in result["outcomes"])
+    changed = copy.deepcopy(result)
+    del changed["outcomes"][0]["findings"][0]
+    changed["outcomes"][1]["findings"][0]["summary"] = "Other words, other figures: 7,000."
+    changed["outcomes"][1]["findings"][0]["evidence"][0]["where"] = "step_sample.py:999 at 0123abc"
+    assert anchors(changed) == [i for i in before if i in anchors(changed)]
+    assert len(anchors(changed)) == len(before) - 1
 
 
 def test_what_could_not_be_judged_is_never_called_clean(result: dict[str, Any]) -> None:
@@ -190,7 +234,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 ENUMERATED = {
-    "severity", "basis", "confidence", "status", "verdict_level", "neighboring_relation", "role", "known",
+    "severity", "basis", "confidence", "status", "verdict_level", "neighboring_relation", "role", "known", "standing",
 }  # fmt: skip
 HOSTILE = ["<script>x</script>", '"><img src=x onerror=y>', "</style><svg onload=y>", "' onclick='y", "</title><b>"]
 

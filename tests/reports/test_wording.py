@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.numbers import bracket, delta, number, share
-from reports.wording import answer, attack_cap, odds, what_it_bounds
+from reports.wording import advantage_cap, answer, attack_cap, limit, odds, warning
 
 SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 
@@ -93,9 +93,32 @@ def test_the_answer_takes_the_worst_level_there_is() -> None:
     assert answer({**levels, "broken": 1}) == ("No.", "The claim does not hold as worded")
 
 
-@given(st.floats(min_value=0, max_value=1e4), st.floats(min_value=1, max_value=100))
-def test_what_is_said_of_a_bracket_never_promises_more_than_its_upper_end(lower: float, factor: float) -> None:
+@given(st.floats(min_value=0.001, max_value=1e4), st.floats(min_value=1, max_value=100))
+def test_a_bracket_is_warned_of_when_its_upper_end_guarantees_nothing(lower: float, factor: float) -> None:
     upper = lower * factor
-    said = what_it_bounds(lower, upper)
-    assert ("guarantees nothing of use" in said) == (upper > 50)
-    assert "no upper limit is proved" in what_it_bounds(min(max(lower, 1e-3), 50), math.inf)
+    said = warning(lower, upper)
+    assert (said is not None) == (upper > 50)
+    assert "no upper limit is proved" in (warning(min(lower, 50), math.inf) or "")
+    assert "no finite ε" in (warning(math.inf, math.inf) or "")
+
+
+@given(st.floats(min_value=0, max_value=30), st.floats(min_value=0, max_value=0.1))
+def test_the_advantage_is_the_largest_gap_between_the_two_rates(epsilon: float, delta: float) -> None:
+    """Oracle: the largest TPR − FPR over a fine grid of FPR, by the cap at each."""
+    grid = [10 ** (-16 + 16 * n / 4000) for n in range(4001)]
+    best = max(attack_cap(epsilon, delta, rate) - rate for rate in grid)
+    assert best <= advantage_cap(epsilon, delta) + 1e-9
+    assert best >= advantage_cap(epsilon, delta) - 0.01
+
+
+@given(st.floats(min_value=1e-6, max_value=0.999))
+def test_a_limit_in_words_is_never_below_the_limit(value: float) -> None:
+    text = limit(value).removeprefix("at most ").removesuffix("\u00a0%")
+    mantissa, _, power = text.partition("\u00a0×\u00a010")
+    percent = Decimal(mantissa).scaleb(int(power.translate(SUPERSCRIPTS) or 0))
+    assert Decimal(repr(100 * value)) <= percent <= Decimal("1.02") * Decimal(repr(100 * value))
+
+
+def test_a_limit_that_excludes_next_to_nothing_is_called_that() -> None:
+    assert limit(1.0) == "no limit"
+    assert "no useful limit" in limit(0.9995)
