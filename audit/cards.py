@@ -9,7 +9,8 @@ import difflib
 import json
 import re
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,13 +22,21 @@ from audit.types import AuditResult, Ledger, Manifest, PaperCard
 MAX_BYTES = 5_000_000
 MAX_STRING = 4_000
 MAX_DEPTH = 12
+MOST_COMPLAINTS = 20
 
 M = TypeVar("M", bound=BaseModel)
 Path_ = tuple[str | int, ...]
 
 
 class CardError(ValueError):
-    """A card or manifest that cannot be used; one line: file, key, what was expected, what to do."""
+    """A card or manifest that cannot be used; one line a complaint: file, key, what was expected, what to do."""
+
+    def __init__(self, path: Path, complaints: Iterable[str]) -> None:
+        found = list(dict.fromkeys(complaints))
+        more = len(found) - MOST_COMPLAINTS
+        shown = found[:MOST_COMPLAINTS] + ([f"{more} more complaints; mend these first"] if more > 0 else [])
+        self.complaints = tuple(f"{path}: {text}" for text in shown)
+        super().__init__("\n".join(self.complaints))
 
 
 def load_card(path: str | Path, manifests: Collection[str] | None = None) -> PaperCard:
@@ -35,14 +44,15 @@ def load_card(path: str | Path, manifests: Collection[str] | None = None) -> Pap
 
     Args:
         path: a UTF-8 TOML file of at most 5 MB.
-        manifests: ids of the manifests at hand; each dataset and corpus must name one. None: not looked at.
+        manifests: ids of the manifests at hand; a dataset or corpus may name no other. None: not looked at.
 
     Raises:
-        CardError: the file cannot be read, or is not a card.
+        CardError: the file cannot be read, or is not a card; it holds every complaint.
     """
     card = _load(Path(path), PaperCard)
-    for place, complaint in _unresolved(card, manifests):
-        raise CardError(f"{path}: {place}: {complaint}")
+    complaints = [f"{place}: {what}" for place, what in _unresolved(card, manifests)]
+    if complaints:
+        raise CardError(Path(path), complaints)
     return card
 
 
@@ -61,6 +71,20 @@ def built_in_manifests() -> dict[str, Path]:
     return _toml_files(Path(str(files("data_manifests"))))
 
 
+def own_manifests(folder: Path) -> list[Path]:
+    """The manifests that lie beside a card: manifests/*.toml in its folder."""
+    return sorted((folder / "manifests").glob("*.toml"))
+
+
+def manifest_ids(folder: Path) -> set[str]:
+    """Ids that a card in `folder` may name: those built in and those of the readable manifests beside it."""
+    ids = set(built_in_manifests())
+    for path in own_manifests(folder):
+        with suppress(CardError):
+            ids.add(load_manifest(path).id)
+    return ids
+
+
 def _toml_files(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
@@ -70,46 +94,46 @@ def _toml_files(folder: Path) -> dict[str, Path]:
 
 def _load(path: Path, model: type[M]) -> M:
     data = _parse(path)
-    for place, complaint in _unfit_strings(data, ()):
-        raise CardError(f"{path}: {_dotted(data, place)}: {complaint}")
+    unfit = [f"{_dotted(data, place)}: {what}" for place, what in _unfit_strings(data, ())]
+    if unfit:
+        raise CardError(path, unfit)
     # By way of JSON, where strict means: arrays are tuples, strings are enum members, "32" is no number.
     text = json.dumps(_unstated_to_null(data), default=str)
     try:
         return model.model_validate_json(text, strict=True)
     except ValidationError as error:
-        raise CardError(f"{path}: {_complaint(error, data, model)}") from None
+        raise CardError(path, _complaints(error, data, model)) from None
 
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(_read(path))
     except tomllib.TOMLDecodeError as error:
-        raise CardError(f"{path}: not valid TOML: {_shown(str(error))}; correct the syntax there") from None
+        raise CardError(path, [f"not valid TOML: {_shown(str(error))}; correct the syntax there"]) from None
     except (RecursionError, ValueError) as error:
         if isinstance(error, CardError):
             raise
-        raise CardError(
-            f"{path}: not usable TOML: expected shallow tables and numbers of ordinary size; simplify it"
-        ) from None
+        what = "not usable TOML: expected shallow tables and numbers of ordinary size; simplify it"
+        raise CardError(path, [what]) from None
 
 
 def _read(path: Path) -> str:
     if path.is_dir():
-        raise CardError(f"{path}: a folder; expected a TOML file, give the path of the card.toml in it")
+        raise CardError(path, ["a folder; expected a TOML file, give the path of the card.toml in it"])
     if not path.is_file():
-        raise CardError(f"{path}: no such file; expected a TOML file, give its path")
+        raise CardError(path, ["no such file; expected a TOML file, give its path"])
     try:
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise CardError(f"{path}: cannot be read ({error.strerror}); make it readable") from None
+        raise CardError(path, [f"cannot be read ({error.strerror}); make it readable"]) from None
     if len(raw) > MAX_BYTES:
-        raise CardError(f"{path}: larger than 5 MB; expected a card or manifest, shorten it")
+        raise CardError(path, ["larger than 5 MB; expected a card or manifest, shorten it"])
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise CardError(f"{path}: line {line}: expected UTF-8; save the file in that encoding") from None
+        raise CardError(path, [f"line {line}: expected UTF-8; save the file in that encoding"]) from None
 
 
 def _unstated_to_null(node: Any) -> Any:
@@ -143,21 +167,36 @@ def _unfit_strings(node: Any, place: Path_) -> Iterator[tuple[Path_, str]]:
             yield from _unfit_strings(item, (*place, key))
 
 
-def _complaint(error: ValidationError, data: Any, model: type[BaseModel]) -> str:
-    """The first complaint of a ValidationError as one line, all alternatives of a union joined by "or"."""
-    problems = error.errors(include_url=False, include_input=False)
-    problems.sort(key=lambda problem: problem["type"] != "extra_forbidden")  # a typo explains a missing key
-    place = _place(problems[0], data)
-    same = [p for p in problems if _place(p, data) == place]
-    others = len({_place(p, data) for p in problems}) - 1
-    more = f" ({others} more after this one)" if others else ""
-    if problems[0]["type"] == "extra_forbidden":
-        what = _unknown_key(place, model)
-    elif problems[0]["type"] == "missing":
-        what = "this key is expected here; add it"
-    else:
-        what = _expected(same)
-    return f"{_dotted(data, place)}: {what}{more}"
+def _complaints(error: ValidationError, data: Any, model: type[BaseModel]) -> Iterator[str]:
+    """A line for each place with a problem, all alternatives of a union joined by "or"; misspelt keys first."""
+    by_place: dict[Path_, list[Any]] = {}
+    for problem in error.errors(include_url=False, include_input=False):
+        by_place.setdefault(_place(problem, data), []).append(problem)
+    unknown = {place: _closest_key(place, model) for place, same in by_place.items() if _is_unknown(same)}
+    explained = {(*place[:-1], close) for place, close in unknown.items()}
+    for place, close in unknown.items():
+        yield f"{_dotted(data, place)}: {_unknown_key(place, close)}"
+    for place, same in by_place.items():
+        if place in unknown or (_is_missing(same) and place in explained) or _is_refined(place, by_place, data):
+            continue
+        what = "this key is expected here; add it" if _is_missing(same) else _expected(same)
+        yield from (f"{_dotted(data, place)}: {line}" for line in what.split("\n"))
+
+
+def _is_unknown(problems: list[Any]) -> bool:
+    return any(problem["type"] == "extra_forbidden" for problem in problems)
+
+
+def _is_missing(problems: list[Any]) -> bool:
+    return all(problem["type"] == "missing" for problem in problems)
+
+
+def _is_refined(place: Path_, others: Collection[Path_], data: Any) -> bool:
+    """Is the value there a table, with problems inside it that say more than "expected a number"?"""
+    node = data
+    for part in place:
+        node = _at(node, part)
+    return isinstance(node, dict) and any(len(o) > len(place) > 0 and o[: len(place)] == place for o in others)
 
 
 def _place(problem: Any, data: Any) -> Path_:
@@ -175,7 +214,8 @@ def _place(problem: Any, data: Any) -> Path_:
 
 def _expected(problems: list[Any]) -> str:
     if problems[0]["type"] == "value_error":
-        return f"{_shown(str(problems[0]['ctx']['error']))}; correct the name or add what it names"
+        lines = str(problems[0]["ctx"]["error"]).split("\n")
+        return "\n".join(_shown(line, 300) for line in lines)
     wanted = dict.fromkeys(_wanted(problem) for problem in problems)
     return f"expected {_shown(' or '.join(wanted), 300)}; correct the value"
 
@@ -187,10 +227,13 @@ def _wanted(problem: Any) -> str:
     return re.sub(r"^\w+ should (be|have) (a valid )?|, not \d+$| after validation", "", problem["msg"])
 
 
-def _unknown_key(place: Path_, model: type[BaseModel]) -> str:
-    known = _known_keys(place[:-1], model)
-    close = difflib.get_close_matches(str(place[-1])[:80], known, n=1, cutoff=0.0)
-    near = f"the closest known key is {close[0]!r}" if close else "no keys are known here"
+def _closest_key(place: Path_, model: type[BaseModel]) -> str | None:
+    close = difflib.get_close_matches(str(place[-1])[:80], _known_keys(place[:-1], model), n=1, cutoff=0.0)
+    return close[0] if close else None
+
+
+def _unknown_key(place: Path_, close: str | None) -> str:
+    near = f"the closest known key is {close!r}" if close else "no keys are known here"
     return f"unknown key {_shown(str(place[-1]))!r}; {near}, rename or remove it"
 
 
@@ -280,10 +323,11 @@ def _unknown_manifests(card: PaperCard, manifests: Collection[str]) -> Iterator[
     uses = [(f"dataset[{i}]", use.name, use.manifest) for i, use in enumerate(card.dataset)]
     uses += [(f"corpus[{i}]", use.name, use.manifest) for i, use in enumerate(card.corpus)]
     for place, name, manifest in uses:
-        if manifest not in manifests:
+        if manifest is not None and manifest not in manifests:
             close = difflib.get_close_matches(manifest, manifests, n=1, cutoff=0.0)
             near = f" (the closest is {close[0]!r})" if close else ""
-            what = f"no manifest has id {manifest!r}{near}; correct the name or add manifests/{manifest}.toml"
+            what = f"no manifest has id {manifest!r}{near}; correct the name, add manifests/{manifest}.toml beside the "
+            what += "card, or leave the key out"
             yield f'{place}.manifest (in "{name}")', what
 
 

@@ -43,7 +43,12 @@ def channels(mechanism: Mechanism) -> Iterator[Channel]:
         fact = getattr(mechanism, name)
         if fact is not None and value(fact) is not None:
             yield Channel(what, fact.where)
-    selection = mechanism.selection
+
+
+def selection(mechanism: Mechanism) -> Channel | None:
+    """A choice on private data outside the accounting. It exposes the records that choose, not those trained on."""
+    chosen = mechanism.selection
     accounted = mechanism.selection_accounted is not None and value(mechanism.selection_accounted) is True
-    if selection is not None and value(selection) is not None and not accounted:
-        yield Channel("checkpoints or settings are chosen on private data outside the budget", selection.where)
+    if chosen is None or value(chosen) is None or accounted:
+        return None
+    return Channel("checkpoints or settings are chosen on private data outside the budget", chosen.where)

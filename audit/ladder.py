@@ -1,19 +1,21 @@
 """The epsilon ladder of one claim: each rung keeps what the rung above assumed and makes one correction.
 
 claimed → recomputed from the stated training → steps as run → sampler as coded → a person instead of a record
-→ preprocessing → un-noised channels. A rung that cannot be computed says why; a corrected ε is a bracket.
+→ preprocessing → choices on private data → un-noised channels. A rung that cannot be computed says why; a
+corrected ε is a bracket.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from audit.pricing import Price, price, price_curve, smallest_noise_multiplier
+from audit.comparisons import beside_exact_labels, beside_group, beside_selection
+from audit.pricing import Price, attack, price, price_curve, smallest_noise_multiplier
 from audit.setting import Setting
-from audit.types import ClaimResult, CurvePoint, Rung, Sampler, round_outward
+from audit.types import ClaimResult, Comparison, CurvePoint, Rung, Sampler, round_outward
 from audit.verdict import verdict
 
 NOT_STATED = "one record (the unit is not stated in the sources read)"
@@ -24,6 +26,8 @@ CURVE_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 class _Here:
     """What has been corrected so far, and the ε bracket that stands for it."""
 
+    noise: float
+    cache: Path | None
     steps: int
     sampler: Sampler
     unit: str
@@ -69,23 +73,25 @@ def _rungs(setting: Setting, noise: float | None, cache: Path | None) -> Iterato
     yield _claimed(setting)
     if noise is None or setting.steps_accounted is None or setting.sampler_accounted is None:
         yield _unavailable(setting, "recomputed", "Recomputed from the stated training", _why_missing(setting))
+        yield from _selection(setting, None)
         yield from _channel_rung(setting, None)
         return
-    here = _Here(setting.steps_accounted, setting.sampler_accounted, setting.privacy_unit or NOT_STATED)
-    here, rung = _recomputed(setting, here, noise, cache)
+    here = _Here(noise, cache, setting.steps_accounted, setting.sampler_accounted, setting.privacy_unit or NOT_STATED)
+    here, rung = _recomputed(setting, here)
     yield rung
     for correct in (_steps_as_run, _sampler_as_coded):
-        corrected = correct(setting, here, noise, cache)
+        corrected = correct(setting, here)
         if corrected is not None:
             here, rung = corrected
             yield rung
-    for here_or_none, rung in _person(setting, here, noise, cache):
+    for here_or_none, rung in _person(setting, here):
         here = here_or_none or here
         yield rung
-    balanced = _preprocessing(setting, here, noise, cache)
+    balanced = _preprocessing(setting, here)
     if balanced is not None:
         here, rung = balanced
         yield rung
+    yield from _selection(setting, here)
     yield from _channel_rung(setting, here)
 
 
@@ -122,69 +128,80 @@ def _unavailable(setting: Setting, ident: str, label: str, why: str, unit: str |
     )
 
 
-def _priced(setting: Setting, here: _Here, price: Price, ident: str, label: str, assumption: str) -> tuple[_Here, Rung]:
+def _price(setting: Setting, here: _Here) -> Price:
+    return price(setting, here.noise, here.steps, here.sampler, here.group_size, here.cache)
+
+
+def _priced(
+    setting: Setting,
+    here: _Here,
+    price: Price,
+    ident: str,
+    label: str,
+    assumption: str,
+    beside: Iterable[Comparison] = (),
+) -> tuple[_Here, Rung]:
+    upper = round_outward(price.upper, up=True)
     rung = Rung(
         id=ident,
         label=label,
         epsilon_lower=round_outward(price.lower, up=False),
-        epsilon_upper=round_outward(price.upper, up=True),
+        epsilon_upper=upper,
         delta=setting.delta,
         privacy_unit=here.unit,
         neighboring_relation=setting.relation,
         method=price.method,
         assumption=" ".join((assumption, *(f"{text[:1].upper()}{text[1:]}." for text in price.assumptions))),
         group_size=here.group_size,
+        attack=attack(setting, here.noise, here.steps, here.sampler, here.group_size, upper, here.cache),
+        beside=tuple(beside),
     )
     record_lower = price.lower if here.group_size == 1 else here.record_lower
     return replace(here, lower=price.lower, record_lower=record_lower), rung
 
 
-def _recomputed(setting: Setting, here: _Here, noise: float, cache: Path | None) -> tuple[_Here, Rung]:
+def _recomputed(setting: Setting, here: _Here) -> tuple[_Here, Rung]:
     origin = (
-        f"Noise multiplier {noise:.4g} as stated"
+        f"Noise multiplier {here.noise:.4g} as stated"
         if setting.noise_multiplier is not None
-        else f"Noise multiplier not stated; {noise:.4g} is the smallest that gives the claim (derived)"
+        else f"Noise multiplier not stated; {here.noise:.4g} is the smallest that gives the claim (derived)"
     )
     assumption = (
         f"{origin}; {here.sampler} sampling with probability {setting.sampling_probability:.4g}, {here.steps:,} steps."
     )
-    found = price(setting, noise, here.steps, here.sampler, 1, cache)
+    found = _price(setting, here)
     return _priced(setting, here, found, "recomputed", "Recomputed from the stated training", assumption)
 
 
-def _steps_as_run(setting: Setting, here: _Here, noise: float, cache: Path | None) -> tuple[_Here, Rung] | None:
+def _steps_as_run(setting: Setting, here: _Here) -> tuple[_Here, Rung] | None:
     if setting.steps_run is None or setting.steps_run == here.steps:
         return None
-    found = price(setting, noise, setting.steps_run, here.sampler, 1, cache)
+    at = replace(here, steps=setting.steps_run)
     assumption = f"The released loop performs {setting.steps_run:,} noisy updates; {here.steps:,} were accounted."
-    return _priced(
-        setting, replace(here, steps=setting.steps_run), found, "steps-as-run", "Steps that the code runs", assumption
-    )
+    return _priced(setting, at, _price(setting, at), "steps-as-run", "Steps that the code runs", assumption)
 
 
-def _sampler_as_coded(setting: Setting, here: _Here, noise: float, cache: Path | None) -> tuple[_Here, Rung] | None:
+def _sampler_as_coded(setting: Setting, here: _Here) -> tuple[_Here, Rung] | None:
     coded = setting.sampler_coded
     if coded is None or coded == here.sampler:
         return None
-    found = price(setting, noise, here.steps, coded, 1, cache)
+    at = replace(here, sampler=coded)
     assumption = f"The released loader is {coded}; {here.sampler} sampling was accounted."
-    return _priced(
-        setting, replace(here, sampler=coded), found, "sampler-as-coded", "Sampler that the code uses", assumption
-    )
+    return _priced(setting, at, _price(setting, at), "sampler-as-coded", "Sampler that the code uses", assumption)
 
 
-def _person(setting: Setting, here: _Here, noise: float, cache: Path | None) -> Iterator[tuple[_Here | None, Rung]]:
+def _person(setting: Setting, here: _Here) -> Iterator[tuple[_Here | None, Rung]]:
     """Rungs whose privacy unit is a person with k records: k = 2, then the measured p99 and maximum."""
     if setting.unit_is_person or setting.one_record_per_person:
         return
     sizes = _group_sizes(setting)
     for ident, size, label, why in sizes:
         at = replace(here, group_size=size, unit="all records of one person")
-        found = price(setting, noise, here.steps, here.sampler, size, cache)
         if here.sampler is not setting.sampler_accounted is not None:
-            accounted = price(setting, noise, here.steps, setting.sampler_accounted, size, cache)
+            accounted = _price(setting, replace(at, sampler=setting.sampler_accounted))
             why = f"{why} With {setting.sampler_accounted} sampling, as accounted, at most {accounted.upper:.4g}."
-        yield _priced(setting, at, found, ident, label, why)
+        beside = beside_group(setting, here.noise, here.steps, size, here.cache)
+        yield _priced(setting, at, _price(setting, at), ident, label, why, beside)
     if setting.counts is None and setting.several_per_person:
         for ident, label in (("person-p99", "A person at the 99th percentile"), ("person-max", "The heaviest person")):
             why = f"Records per person were not measured: --data {setting.dataset}=PATH."
@@ -205,7 +222,7 @@ def _group_sizes(setting: Setting) -> Iterator[tuple[str, int, str, str]]:
     yield "person-max", counts.max, f"The heaviest person: {counts.max:,} records", f"Maximum, {measured}."
 
 
-def _preprocessing(setting: Setting, here: _Here, noise: float, cache: Path | None) -> tuple[_Here, Rung] | None:
+def _preprocessing(setting: Setting, here: _Here) -> tuple[_Here, Rung] | None:
     """Class balancing to the smallest class: one raw record moves up to one training record in every class.
 
     An upper bound only: which records the balancing draws is random, so the group's ε need not be reached,
@@ -218,14 +235,34 @@ def _preprocessing(setting: Setting, here: _Here, noise: float, cache: Path | No
         size, unit = size * here.group_size, here.unit
     elif here.group_size > 1:  # a supposed person: go back to the record
         lower = here.record_lower
-    found = replace(price(setting, noise, here.steps, here.sampler, size, cache), lower=lower)
+    at = replace(here, group_size=size, unit=unit)
+    found = replace(_price(setting, at), lower=lower)
     assumption = (
         f"Balancing to the smallest of {setting.balanced_classes} classes turns one raw record into up to "
         f"{setting.balanced_classes} training records: the upper end is a group of {size}, the lower end the training "
         "alone; the exact class count, which the number of records gives away, is not priced."
     )
-    at = replace(here, group_size=size, unit=unit)
     return _priced(setting, at, found, "preprocessing", "With the class balancing before training", assumption)
+
+
+def _selection(setting: Setting, here: _Here | None) -> Iterator[Rung]:
+    """A choice on private data, unpaid: a record trained on keeps its ε, the records that choose have no bound."""
+    if setting.selection is None or setting.delta is None:
+        return
+    yield Rung(
+        id="selection",
+        label="With the choice made on private data: no upper bound follows",
+        epsilon_lower=round_outward(here.lower, up=False) if here else 0.0,
+        epsilon_upper=math.inf,
+        delta=setting.delta,
+        privacy_unit=here.unit if here else setting.privacy_unit or NOT_STATED,
+        neighboring_relation=setting.relation,
+        method="no bound follows",
+        assumption=f"{setting.selection.what[:1].upper()}{setting.selection.what[1:]} ({setting.selection.where}): the "
+        "lower end is that of a record trained on; for the records that choose no upper bound follows.",
+        group_size=here.group_size if here else None,
+        beside=tuple(beside_selection(setting, here.noise, here.cache)) if here else (),
+    )
 
 
 def _channel_rung(setting: Setting, here: _Here | None) -> Iterator[Rung]:
@@ -245,6 +282,7 @@ def _channel_rung(setting: Setting, here: _Here | None) -> Iterator[Rung]:
         method="no bound follows",
         assumption="; ".join(f"{channel.what} ({channel.where})" for channel in setting.channels)[:3900] + ".",
         group_size=here.group_size if here else None,
+        beside=tuple(beside_exact_labels(setting, here.noise, here.cache)) if here and certain else (),
     )
 
 

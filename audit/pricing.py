@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit.setting import Setting
-from audit.types import NeighboringRelation, Sampler
+from audit.types import Attack, NeighboringRelation, Sampler, round_outward
 
 if TYPE_CHECKING:
+    from dp_accounting.dp_event import DpEvent
+
     from audit.accounting.bracket import Bracket
     from audit.accounting.sampling import Schedule
 
@@ -44,13 +46,7 @@ def price(
     from audit.accounting.cache import cached_bracket
     from audit.accounting.sampling import Schedule
 
-    drawn: dict[str, Any] = {
-        "sampler": sampler.value,
-        "sampling_probability": setting.sampling_probability,
-        "steps": steps,
-        "batch_size": setting.batch_size,
-        "records": setting.records,
-    }
+    drawn = _drawn(setting, steps, sampler)
     unit: dict[str, Any] = {"noise_multiplier": noise_multiplier, "delta": setting.delta, "group_size": group_size}
     bracket = cached_bracket(
         cache,
@@ -59,6 +55,58 @@ def price(
         lambda: _bracket(Schedule(**drawn), unit, setting.relation, routes),
     )
     return Price(bracket.lower, bracket.upper, bracket.method, bracket.assumptions)
+
+
+def event_of(
+    setting: Setting, noise_multiplier: float, steps: int, sampler: Sampler, group_size: int
+) -> tuple[DpEvent, int]:
+    """The event whose ε bounds this training from above, and the group size to price it with."""
+    from audit.accounting.sampling import Schedule, upper_event
+
+    return upper_event(Schedule(**_drawn(setting, steps, sampler)), noise_multiplier, group_size)
+
+
+def attack(
+    setting: Setting,
+    noise_multiplier: float,
+    steps: int,
+    sampler: Sampler,
+    group_size: int,
+    upper: float,
+    cache: Path | None,
+) -> Attack:
+    """The most any membership attack can do: from the whole curve δ(ε), from (upper, δ) where ε is past meaning."""
+    from audit.accounting.bracket import Bracket
+    from audit.accounting.cache import cached
+
+    assert setting.delta is not None  # as for every price
+    delta, event, size = setting.delta, *event_of(setting, noise_multiplier, steps, sampler, group_size)
+
+    def compute() -> Any:
+        from audit.accounting.answer import MEANINGLESS, attack_on
+        from audit.accounting.tradeoff import attack_from_point
+
+        if upper > MEANINGLESS:
+            found = attack_from_point(upper, delta)
+        else:
+            found = attack_on(event, delta, size, _relation(setting.relation), Bracket(0.0, upper, "as priced"))
+        return [found.advantage, {str(rate): tpr for rate, tpr in found.tpr_at_fpr.items()}, found.source]
+
+    asked = {"event": repr(event), "delta": delta, "group_size": size, "relation": setting.relation, "upper": upper}
+    advantage, tpr, source = cached(cache, "attack_on", asked, compute)
+    rounded = {rate: min(1.0, round_outward(value, up=True)) for rate, value in tpr.items()}
+    return Attack(advantage=min(1.0, round_outward(advantage, up=True)), tpr_at_fpr=rounded, source=source)
+
+
+def _drawn(setting: Setting, steps: int, sampler: Sampler) -> dict[str, Any]:
+    """The fields of a `Schedule`."""
+    return {
+        "sampler": sampler.value,
+        "sampling_probability": setting.sampling_probability,
+        "steps": steps,
+        "batch_size": setting.batch_size,
+        "records": setting.records,
+    }
 
 
 def _bracket(

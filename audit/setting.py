@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from audit.channels import Channel, channels
-from audit.training import delta_of, sampling_probability, steps_accounted, steps_run, value
+from audit.channels import Channel, channels, selection
+from audit.training import (
+    delta_of,
+    draws_batches,
+    noise_multipliers,
+    sampling_probability,
+    steps_accounted,
+    steps_run,
+    value,
+)
 from audit.types import (
     Claim,
     DatasetUse,
@@ -17,6 +25,17 @@ from audit.types import (
     Sampler,
     UnitCounts,
 )
+
+
+@dataclass(frozen=True)
+class CountRelease:
+    """Counts released with noise beside the training: `gaussian` or `laplace` noise of that scale on each."""
+
+    what: str
+    where: str
+    noise: str
+    scale: float
+    accounted: bool  # inside the claimed ε
 
 
 @dataclass(frozen=True)
@@ -47,17 +66,23 @@ class Setting:
     several_per_person: bool
     balanced_classes: int | None
     channels: tuple[Channel, ...]
+    selection: Channel | None
+    noisy_counts: tuple[CountRelease, ...] = ()
+    trained: bool = True  # batches are drawn; else every record takes part in every step, as in a vote
 
     @property
     def missing(self) -> tuple[str, ...]:
         """What the recomputation cannot do without and the sources read do not state."""
-        needed = {
-            "δ": self.delta,
-            "the number of training records": self.records,
-            "the batch size": self.batch_size,
-            "the steps or epochs": self.steps_accounted,
-            "the sampler that was accounted": self.sampler_accounted,
-        }
+        needed: dict[str, object] = {"δ": self.delta}
+        if self.trained:
+            needed |= {
+                "the number of training records": self.records,
+                "the batch size": self.batch_size,
+                "the steps or epochs": self.steps_accounted,
+                "the sampler that was accounted": self.sampler_accounted,
+            }
+        else:
+            needed["the rounds"] = self.steps_accounted
         return tuple(name for name, have in needed.items() if have is None)
 
 
@@ -67,20 +92,28 @@ def settings(card: PaperCard, counts: Mapping[str, UnitCounts]) -> Iterator[Sett
     datasets = {d.name: d for d in card.dataset}
     for claim in card.claim:
         for name in claim.datasets:
-            for epsilon in value(claim.epsilons) or ():
-                yield _setting(claim, mechanisms[claim.mechanism], datasets[name], epsilon, counts.get(name))
+            mechanism = mechanisms[claim.mechanism]
+            epsilons: tuple[float, ...] = value(claim.epsilons) or ()
+            for epsilon, noise in zip(epsilons, noise_multipliers(claim, mechanism), strict=True):
+                yield _setting(claim, mechanism, datasets[name], epsilon, noise, counts.get(name))
 
 
 def _setting(
-    claim: Claim, mechanism: Mechanism, dataset: DatasetUse, epsilon: float, counts: UnitCounts | None
+    claim: Claim,
+    mechanism: Mechanism,
+    dataset: DatasetUse,
+    epsilon: float,
+    noise: float | None,
+    counts: UnitCounts | None,
 ) -> Setting:
-    records = value(dataset.records)
+    records, trained = value(dataset.records), draws_batches(mechanism)
     balanced = value(dataset.class_balance) == "minimum-class-count"
     return Setting(
         ident=f"{claim.id}/{dataset.name}/{epsilon:g}",
         label=f"{mechanism.model} on {dataset.name}, ε = {epsilon:g}",
         wording=claim.wording,
         mechanism=mechanism.id,
+        trained=trained,
         dataset=dataset.name,
         epsilon=epsilon,
         delta=_delta(value(claim.delta), records),
@@ -88,19 +121,22 @@ def _setting(
         unit_is_person=value(claim.unit_is_person) is True,
         relation=value(mechanism.neighboring_relation) or NeighboringRelation.ADD_OR_REMOVE_ONE,
         records=records,
-        batch_size=value(mechanism.batch_size),
-        sampling_probability=sampling_probability(mechanism, records) if records else None,
-        steps_accounted=steps_accounted(mechanism, records) if records else None,
-        steps_run=steps_run(mechanism, records) if records else None,
-        noise_multiplier=value(mechanism.noise_multiplier),
+        batch_size=value(mechanism.batch_size) if trained else records,
+        sampling_probability=sampling_probability(mechanism, records),
+        steps_accounted=steps_accounted(mechanism, records),
+        steps_run=steps_run(mechanism, records),
+        noise_multiplier=noise,
         accountant=value(mechanism.accountant),
-        sampler_accounted=value(mechanism.sampler_accounted),
-        sampler_coded=value(mechanism.sampler_coded),
+        # A vote takes every record in every round: Poisson sampling with probability 1, one Gaussian a round.
+        sampler_accounted=value(mechanism.sampler_accounted) if trained else Sampler.POISSON,
+        sampler_coded=value(mechanism.sampler_coded) if trained else Sampler.POISSON,
         counts=counts,
         one_record_per_person=value(dataset.records_per_person_bounded) is True,
         several_per_person=value(dataset.several_records_per_person) is True,
         balanced_classes=value(dataset.classes) if balanced else None,
+        noisy_counts=tuple(_noisy_counts(mechanism)),
         channels=tuple(channels(mechanism)),
+        selection=selection(mechanism),
     )
 
 
@@ -108,3 +144,12 @@ def _delta(delta: float | DeltaRule | None, records: int | None) -> float | None
     if isinstance(delta, DeltaRule):
         return delta_of(delta, records) if records is not None and records > 1 else None
     return delta
+
+
+def _noisy_counts(mechanism: Mechanism) -> Iterator[CountRelease]:
+    """Counts whose noise is known; where it is not said whether ε covers them, it is read as covering them."""
+    for counts in mechanism.noisy_counts:
+        scale, accounted = value(counts.scale), counts.accounted
+        if scale is not None:
+            inside = accounted is None or value(accounted) is not False
+            yield CountRelease(counts.what, counts.scale.where, counts.noise, scale, inside)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from audit.cards import CardError, load_card, load_manifest
+from audit.cards import CardError, load_card, load_manifest, manifest_ids
 from audit.types import AuditResult, ClaimResult, Finding, Rung, Severity, Status
 
 STYLES = {Severity.HIGH: "bold red", Severity.MEDIUM: "yellow", Severity.LOW: "cyan", Severity.INFO: "dim"}
@@ -39,9 +39,12 @@ def closest(name: str, known: Iterable[str]) -> str:
 
 
 def complaint(path: Path) -> str | None:
-    """What is wrong with a card or manifest, or None."""
+    """What is wrong with a card or manifest, one line a complaint, or None."""
     try:
-        (load_card if is_card(path) else load_manifest)(path)
+        if is_card(path):
+            load_card(path, manifest_ids(path.parent))
+        else:
+            load_manifest(path)
     except CardError as error:
         return str(error)
     return None

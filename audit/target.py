@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from audit.cards import built_in_cards, built_in_manifests, load_card, load_manifest
+from audit.cards import built_in_cards, built_in_manifests, load_card, load_manifest, own_manifests
 from audit.types import Manifest, PaperCard
 
 PREFIX = "prior-work/"
@@ -63,11 +63,11 @@ def _built_in(path: Path) -> Target:
 
 def _from_folder(folder: Path) -> Target:
     manifests = {i: load_manifest(p) for i, p in built_in_manifests().items()}
-    own = [load_manifest(path) for path in sorted((folder / "manifests").glob("*.toml"))]
+    manifests |= {manifest.id: manifest for manifest in map(load_manifest, own_manifests(folder))}
     code = folder / "code"
     return Target(
-        load_card(folder / "card.toml"),
-        manifests | {manifest.id: manifest for manifest in own},
+        load_card(folder / "card.toml", manifests),
+        manifests,
         _named_files(folder / "data"),
         _named_files(folder / "corpora"),
         code if code.is_dir() else None,

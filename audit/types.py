@@ -212,7 +212,7 @@ class DatasetUse(Model):
     """A dataset as this paper uses it."""
 
     name: Slug
-    manifest: Slug
+    manifest: Slug | None = None  # left out: no manifest describes it
     records: Fact[Count] | None = None  # training records that the paper's accounting uses as N
     records_per_person_bounded: Fact[bool] | None = None  # is each person limited to one record?
     several_records_per_person: Fact[bool] | None = None  # can a person hold several?
@@ -228,7 +228,7 @@ class CorpusUse(Model):
     """A pretraining corpus or public warm start and whether overlap with the private data was looked for."""
 
     name: Slug
-    manifest: Slug
+    manifest: Slug | None = None
     mechanisms: tuple[Slug, ...] = ()
     overlap_checked: Fact[bool] | None = None
 
@@ -249,13 +249,26 @@ class LearningRate(Model):
     constant_step: int | None = None
 
 
+class NoisyCounts(Model):
+    """Counts of private records that are released with noise beside the training; a record is in one count."""
+
+    what: Line
+    noise: Literal["gaussian", "laplace"]
+    scale: Fact[Positive]  # standard deviation (gaussian) or scale (laplace) of the noise on each count
+    accounted: Fact[bool] | None = None  # is their cost inside the claimed ε? Where not known: read as inside
+
+
 class Mechanism(Model):
-    """How one model was trained: what the accountant was told, and what the code does."""
+    """How one model was trained: what the accountant was told, and what the code does.
+
+    `gaussian-votes` trains nothing: in each of `steps` rounds every record adds one vote to a histogram that is
+    released with Gaussian noise of `noise_multiplier`.
+    """
 
     id: Slug
     model: Line
     kind: Literal["dp-sgd", "gaussian-votes"] = "dp-sgd"
-    accountant: Fact[Literal["pld", "rdp", "prv", "gdp", "rdp-old", "moments"]] | None = None
+    accountant: Fact[Literal["pld", "rdp", "prv", "gdp", "rdp-old", "moments", "closed-form"]] | None = None
     neighboring_relation: Fact[NeighboringRelation] | None = None
     sampler_accounted: Fact[Sampler] | None = None
     sampler_coded: Fact[Sampler] | None = None
@@ -265,7 +278,8 @@ class Mechanism(Model):
     epochs: Fact[Count] | None = None
     steps: Fact[Count] | None = None  # when the source gives steps outright
     steps_accounted: Fact[StepRule] | None = None
-    steps_run: Fact[StepRule] | None = None
+    steps_run: Fact[StepRule | Count] | None = None
+    epochs_run: Fact[Count] | None = None  # when the source says how many epochs the loop makes of those accounted
     steps_in_training_script: Fact[Count] | None = None
     steps_of_released_checkpoint: Fact[Count] | None = None
     clip_norm: Fact[Positive] | None = None
@@ -284,6 +298,7 @@ class Mechanism(Model):
     raw_statistics_written: Fact[Line] | None = None
     conditioning: Fact[Line] | None = None
     label_distribution: Fact[Literal["uniform", "exact", "noised"]] | None = None
+    noisy_counts: tuple[NoisyCounts, ...] = ()
     selection: Fact[Line] | None = None  # checkpoint or hyper-parameter choice on private data
     selection_accounted: Fact[bool] | None = None
 
@@ -295,10 +310,19 @@ class Claim(Model):
     mechanism: Slug
     datasets: tuple[Slug, ...] = Field(min_length=1)
     epsilons: Fact[tuple[Positive, ...]]
+    noise_multipliers: Fact[tuple[Positive, ...]] | None = None  # one for each of epsilons, before the mechanism's
     delta: Fact[Annotated[float, Field(gt=0, lt=1)] | DeltaRule] | None = None
     privacy_unit: Fact[Line] | None = None
     unit_is_person: Fact[bool] | None = None
     wording: Line  # "the paper claims", "the released scripts target"
+
+
+    @model_validator(mode="after")
+    def _noise_fits(self) -> Claim:
+        noise = self.noise_multipliers.value if self.noise_multipliers is not None else None
+        if noise is not None and len(noise) != len(self.epsilons.value or ()):
+            raise ValueError("noise_multipliers: expected one for each of epsilons; add or remove some")
+        return self
 
 
 class Evaluation(Model):
@@ -350,12 +374,19 @@ class PaperCard(Model):
     def _names_resolve(self) -> PaperCard:
         datasets = {d.name for d in self.dataset}
         mechanisms = {m.id for m in self.mechanism}
-        for claim in self.claim:
-            if claim.mechanism not in mechanisms:
-                raise ValueError(f"claim {claim.id!r}: no [[mechanism]] has id {claim.mechanism!r}")
-            for name in claim.datasets:
-                if name not in datasets:
-                    raise ValueError(f"claim {claim.id!r}: no [[dataset]] has name {name!r}")
+        cure = "correct the name or add it"
+        wrong = [
+            f"claim {claim.id!r}: no [[{table}]] has {key} {name!r}; {cure}"
+            for claim in self.claim
+            for table, key, names, known in (
+                ("mechanism", "id", (claim.mechanism,), mechanisms),
+                ("dataset", "name", claim.datasets, datasets),
+            )
+            for name in names
+            if name not in known
+        ]
+        if wrong:
+            raise ValueError("\n".join(wrong))
         return self
 
 
@@ -542,7 +573,60 @@ class Outcome(Model):
         return {k: v for k, v in data.items() if k != "status"} if isinstance(data, dict) else data
 
 
+# ---------------------------------------------------------------- what probes measure
+
+
+class ProbeStatus(StrEnum):
+    HOLDS = "holds"  # nothing against it was found
+    VIOLATED = "violated"
+    NOT_JUDGED = "not-judged"
+
+
+class ProbeAnswer(Model):
+    """What one probe measured on a training step. Nothing found is no proof: a probe tries some neighbours."""
+
+    probe: Slug
+    question: Line
+    status: ProbeStatus
+    severity: Severity | None = None  # of a violation
+    statistic: Line  # what `value` is
+    value: Epsilon | None = None
+    bound: float | None = None
+    figures: dict[str, Epsilon] = Field(default_factory=dict)  # further measures, by what they are
+    trials: int = Field(ge=0)
+    confidence: Line  # how sure a violation is, and what would have been found
+    summary: Text
+    witness: Line | None = None  # what to do again to see it
+
+
+class ProbedStep(Model):
+    """A training step and what the probes measured on it."""
+
+    step: Line  # module:factory
+    mechanism: Slug | None = None  # of the card
+    variant: Line | None = None  # "as-published", "corrected"
+    seed: int  # public: everything a probe draws follows from it
+    answers: tuple[ProbeAnswer, ...] = ()
+    error: Line | None = None  # why the step could not be probed at all
+
+
 # ---------------------------------------------------------------- the ladder
+
+
+class Attack(Model):
+    """The most that any attack on membership can do at this rung: upper bounds."""
+
+    advantage: float = Field(ge=0, le=1)  # true-positive rate less false-positive rate
+    tpr_at_fpr: dict[str, float]  # false-positive rate -> true-positive rate
+    source: Line  # the whole curve δ(ε), or the point (ε, δ) alone
+
+
+class Comparison(Model):
+    """A figure shown beside a rung, and what it is worth there."""
+
+    label: Line
+    epsilon: Epsilon
+    standing: Literal["no bound", "looser bound", "price of mending"]
 
 
 class Rung(Model):
@@ -559,6 +643,8 @@ class Rung(Model):
     assumption: Text
     group_size: int | None = None
     unavailable: Line | None = None  # why it could not be computed
+    attack: Attack | None = None
+    beside: tuple[Comparison, ...] = ()
 
     @model_validator(mode="after")
     def _is_whole(self) -> Rung:
@@ -678,4 +764,5 @@ class AuditResult(Model):
     claims: tuple[ClaimResult, ...]
     data: tuple[DataResult, ...]
     outcomes: tuple[Outcome, ...]
+    probes: tuple[ProbedStep, ...] = ()
     provenance: Provenance

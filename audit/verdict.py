@@ -20,7 +20,19 @@ def verdict(setting: Setting, rungs: Sequence[Rung]) -> tuple[Level, str]:
     by_id = {rung.id: rung for rung in rungs}
     if "channels" in by_id:
         return "broken", _broken(setting, by_id["channels"])
-    priced = [rung for rung in rungs if rung.epsilon_upper is not None and rung.id != "claimed"]
+    level, sentence = _of_training(setting, rungs)
+    if level == "holds" and "selection" in by_id:
+        return "weaker", (
+            f"ε = {setting.epsilon:g} covers the training, not the choice made on private data: for the records that "
+            "choose no bound follows."
+        )
+    return level, sentence
+
+
+def _of_training(setting: Setting, rungs: Sequence[Rung]) -> tuple[Level, str]:
+    """How the claim stands as far as the training goes."""
+    by_id = {rung.id: rung for rung in rungs}
+    priced = [rung for rung in rungs if rung.epsilon_upper is not None and rung.id not in ("claimed", "selection")]
     if not priced:
         return "unknown", f"ε = {setting.epsilon:g} cannot be recomputed: {_lower_first(_why(rungs))}"
     last = priced[-1]
