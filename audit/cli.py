@@ -23,12 +23,13 @@ from audit.check import all_checks
 from audit.files import write_atomically
 from audit.records import RecordsError
 from audit.run import Progress, run_audit, versions
-from audit.target import TargetError
+from audit.target import TargetError, card_path
 from audit.types import AuditResult, Severity, Status
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,  # help that wraps instead of being cut at 80 columns
     pretty_exceptions_enable=False,
     help="Tells whether a paper's differential-privacy claim on synthetic text holds.",
 )
@@ -37,6 +38,7 @@ err = Console(stderr=True, highlight=False)
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 MENDABLE = (CardError, TargetError, RecordsError, results.ResultError)
+FILES = {"json": "result.json", "html": "report.html", "md": "report.md", "sarif": "report.sarif"}
 
 
 class FailOn(StrEnum):
@@ -47,6 +49,12 @@ class FailOn(StrEnum):
     LOW = "low"
     INFO = "info"
     NEVER = "never"
+
+
+class DiffFormat(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+    HTML = "html"
 
 
 class Listed(StrEnum):
@@ -69,7 +77,8 @@ def main() -> None:
     try:
         app()
     except MENDABLE as error:
-        err.print(f"audit: {summary.plain(str(error))}", style="red", markup=False, soft_wrap=True)
+        for line in str(error).splitlines():
+            err.print(f"audit: {summary.plain(line)}", style="red", markup=False, soft_wrap=True)
         sys.exit(2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -103,7 +112,7 @@ def run(
     ] = None,
     code: Annotated[Path | None, typer.Option(help="checkout of the authors' code; read, never run")] = None,
     out_dir: Annotated[Path | None, typer.Option("--out", help="folder for the results [out/<paper>]")] = None,
-    formats: Annotated[str, typer.Option("--format", help="what to write: json, html or both")] = "html,json",
+    formats: Annotated[str, typer.Option("--format", help="what to write, of json,html,md,sarif")] = "html,json",
     fail_on: Annotated[FailOn, typer.Option(help="exit 1 on a finding of this severity or above")] = FailOn.HIGH,
     fail_on_inconclusive: Annotated[bool, typer.Option(help="exit 3 when a check was skipped")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="fetch nothing (always so: the default)")] = True,
@@ -131,7 +140,7 @@ def run(
             command=shlex.join(["audit", *sys.argv[1:]]),
             debug=debug,
         )
-    written = _write(result, out_dir or Path("out") / result.paper.id, wanted)
+    written = _write(_rendered(result, wanted, card_path(target)), out_dir or Path("out") / result.paper.id)
     if not quiet:
         summary.show(out, result, written)
     raise typer.Exit(exit_code(result, fail_on, inconclusive=fail_on_inconclusive))
@@ -151,9 +160,9 @@ def exit_code(result: AuditResult, fail_on: FailOn, *, inconclusive: bool) -> in
 
 def _formats(text: str) -> list[str]:
     wanted = [part.strip() for part in text.split(",") if part.strip()]
-    if not wanted or set(wanted) - {"html", "json"}:
-        raise typer.BadParameter(f"{text!r}: expected json, html, or html,json", param_hint="--format")
-    return wanted
+    if not wanted or set(wanted) - set(FILES):
+        raise typer.BadParameter(f"{text!r}: expected some of {','.join(FILES)}", param_hint="--format")
+    return list(dict.fromkeys(wanted))
 
 
 def _named(specs: Iterable[str], option: str) -> dict[str, str]:
@@ -168,20 +177,33 @@ def _named(specs: Iterable[str], option: str) -> dict[str, str]:
     return named
 
 
-def _write(result: AuditResult, folder: Path, wanted: list[str]) -> list[Path]:
-    """Render everything, then write it: nothing is half-written."""
-    text = {"json": results.to_json(result)}
-    if "html" in wanted:
-        from reports.html import render
+def _rendered(result: AuditResult, wanted: list[str], card: str) -> dict[str, str]:
+    """File name -> text. Every format shows the same result; none of them moves the exit code."""
+    stored = results.to_json(result)
+    body = json.loads(stored)
 
-        text["html"] = render(json.loads(text["json"]))
-    names = {"json": "result.json", "html": "report.html"}
+    def render(form: str) -> str:
+        if form == "json":
+            return stored
+        if form == "sarif":
+            from reports import sarif
+
+            return sarif.render(body, card=card, pages={ident: item.page for ident, item in all_checks().items()})
+        from reports import html, md
+
+        return html.render(body) if form == "html" else md.render(body)
+
+    return {FILES[form]: render(form) for form in wanted}
+
+
+def _write(texts: dict[str, str], folder: Path) -> list[Path]:
+    """Write what is rendered already: nothing is half-written."""
     try:
-        for form in wanted:
-            write_atomically(folder / names[form], text[form])
+        for name, text in texts.items():
+            write_atomically(folder / name, text)
     except OSError as error:
         raise TargetError(f"{folder}: cannot write there: {error.strerror}; choose another --out") from None
-    return [folder / names[form] for form in wanted]
+    return [folder / name for name in texts]
 
 
 @contextmanager
@@ -244,6 +266,96 @@ def epsilon(
         out.print(line, markup=False, soft_wrap=True)
 
 
+@app.command()
+def users(
+    path: Annotated[str, typer.Argument(help="file, folder, glob, or hf:owner/name[:config][:split]")],
+    unit: Annotated[str | None, typer.Option(help="column that names the person")] = None,
+    text: Annotated[str | None, typer.Option(help="column of the text: also look for copies and bots")] = None,
+    name: Annotated[str | None, typer.Option(help="column of people's names: one id with several?")] = None,
+    email: Annotated[str | None, typer.Option(help="column of e-mail addresses: several ids with one?")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="look at the first records only")] = None,
+    assume_max_records: Annotated[
+        int | None, typer.Option(min=1, help="without --unit: suppose that no person holds more records")
+    ] = None,
+    noise_multiplier: Annotated[float | None, typer.Option(help="noise standard deviation / clip norm")] = None,
+    sampling_probability: Annotated[float | None, typer.Option(help="a record's chance per step")] = None,
+    steps: Annotated[int | None, typer.Option(help="noisy updates")] = None,
+    delta: Annotated[float | None, typer.Option(help="δ")] = None,
+    target_epsilon: Annotated[float | None, typer.Option(help="ε to keep for a person [what a record has]")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    no_progress: Annotated[bool, typer.Option("--no-progress", help="show no progress")] = False,
+) -> None:
+    """Measure how many records each person holds, how far that can be trusted, and what a cap would mend."""
+    from audit.accounting.inputs import AccountingInputError
+    from audit.cells import Columns
+    from audit.users.answer import as_json as answer_json
+    from audit.users.answer import training_of
+    from audit.users.answer import users as ask
+    from audit.users.wording import lines
+
+    try:
+        with _progress(no_progress) as tell:
+            training = training_of(noise_multiplier, sampling_probability, steps, delta, target_epsilon)
+            columns = Columns(text=text, unit=unit, name=name, email=email)
+            found = ask(
+                path, columns, limit=limit, assume_max_records=assume_max_records, training=training, tell=tell
+            )
+    except AccountingInputError as error:
+        raise TargetError(str(error)) from None
+    if as_json:
+        typer.echo(json.dumps(answer_json(found), indent=2, ensure_ascii=False))
+        return
+    for line in lines(found):
+        out.print(line, markup=False, soft_wrap=True)
+
+
+@app.command()
+def index(
+    folders: Annotated[list[Path], typer.Argument(help="folders that hold result.json files, at any depth")],
+    out_file: Annotated[Path | None, typer.Option("--out", help="the page [index.html in the first folder]")] = None,
+) -> None:
+    """Show many results as one page."""
+    from reports.index import render
+
+    page = out_file or folders[0] / "index.html"
+    found = results.find(folders)
+    shown = [(results.link(path.with_name(FILES["html"]), page), results.read(path)) for path in found]
+    text = render([(link, json.loads(results.to_json(result))) for link, result in shown])
+    for path in _write({page.name: text}, page.parent):
+        out.print(f"wrote {path} ({len(found)} results)", markup=False, soft_wrap=True)
+
+
+@app.command("diff")
+def diff_(
+    old: Annotated[Path, typer.Argument(help="result.json of the earlier audit")],
+    new: Annotated[Path, typer.Argument(help="result.json of the later audit")],
+    form: Annotated[DiffFormat, typer.Option("--format", help="how to say it")] = DiffFormat.TEXT,
+    out_file: Annotated[Path | None, typer.Option("--out", help="write there instead of printing")] = None,
+) -> None:
+    """Say what changed between two audits.
+
+    Exits 0 when nothing changed, 1 when something did, 2 when it could not compare. Times, versions and
+    digests alone are no change.
+    """
+    from audit.diff import compare
+    from audit.diff_text import lines
+
+    found = compare(results.read(old), results.read(new))
+    if form is DiffFormat.HTML:
+        from reports.diff_html import render
+
+        text = render(found.model_dump(mode="json"))
+    elif form is DiffFormat.JSON:
+        text = json.dumps(found.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    else:
+        text = "".join(f"{summary.plain(line)}\n" for line in lines(found))
+    if out_file is None:
+        typer.echo(text, nl=False)
+    else:
+        _write({out_file.name: text}, out_file.parent)
+    raise typer.Exit(0 if found.same else 1)
+
+
 @app.command("list")
 def list_(what: Annotated[Listed, typer.Argument(help="papers, checks or manifests")]) -> None:
     """Name what is built in."""
@@ -264,13 +376,16 @@ def explain(check: Annotated[str, typer.Argument(help="a check's ident, e.g. sam
     known = all_checks()
     if check not in known:
         raise TargetError(f"{summary.closest(check, known)} (`audit list checks` names them all)")
-    out.print(f"{check}: {known[check].question}\n\n{known[check].page}", markup=False)
+    from rich.markdown import Markdown
+
+    out.print(f"{check}: {known[check].question}\n", style="bold", markup=False)
+    out.print(Markdown(known[check].page))
 
 
 @app.command()
 def validate(files: Annotated[list[Path], typer.Argument(help="card or manifest files (TOML)")]) -> None:
     """Check cards and manifests; every complaint names the file, the key and what was expected."""
-    complaints = [text for path in files if (text := summary.complaint(path))]
+    complaints = [line for path in files for line in (summary.complaint(path) or "").splitlines()]
     for text in complaints:
         err.print(f"audit: {summary.plain(text)}", style="red", markup=False, soft_wrap=True)
     if complaints:

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 from typing import IO, Any
 
 from audit.shards import Shard, opened
 
 MAX_LINE = 64 << 20  # bytes in one line; a longer one is a damaged file or not one record a line
 MAX_JSON_ARRAY = 256 << 20  # a JSON array cannot be streamed, so it is read whole up to this size
+BLOCK = 1 << 20  # bytes decoded at once
 BATCH = 4096
 
 KINDS: dict[type, str] = {
@@ -73,14 +75,27 @@ def rows(shard: Shard, columns: Sequence[str]) -> Iterator[Row]:
 
 
 def _lines(shard: Shard) -> Iterator[tuple[int, str]]:
+    """Number and text of each line, its newline kept; decoded many lines at a time."""
     with opened(shard) as stream:
         number = offset = 0
-        while line := stream.readline(MAX_LINE + 1):
-            number += 1
-            if len(line) > MAX_LINE:
-                shard.refuse(f"line {number}", f"over {MAX_LINE >> 20} MiB long; expected one record a line")
-            yield number, _decoded(shard, line, number, offset)
-            offset += len(line)
+        while block := stream.read(BLOCK):
+            block += _rest_of_line(shard, stream, number + 1 + block.count(b"\n"), block)
+            for line in _decoded(shard, block, number + 1, offset).split("\n")[:-1]:
+                number += 1
+                yield number, line + "\n"
+            offset += len(block)
+            if not block.endswith(b"\n"):  # the last line of the file, which need not end in one
+                last = block[block.rfind(b"\n") + 1 :].decode()
+                yield number + 1, last if offset > len(block) or b"\n" in block else last.removeprefix("\ufeff")
+
+
+def _rest_of_line(shard: Shard, stream: IO[bytes], number: int, block: bytes) -> bytes:
+    """What is left of the line that the block ends in; a line over the limit is refused."""
+    begun = len(block) - (block.rfind(b"\n") + 1)
+    rest = stream.readline(MAX_LINE + 1 - begun) if begun else b""
+    if begun + len(rest) > MAX_LINE:
+        shard.refuse(f"line {number}", f"over {MAX_LINE >> 20} MiB long; expected one record a line")
+    return rest
 
 
 def _decoded(shard: Shard, data: bytes, line: int = 1, offset: int = 0) -> str:
@@ -118,6 +133,33 @@ def _csv_records(shard: Shard) -> Iterator[tuple[int, list[str]]]:
                 yield start, fields
             continue
         shard.refuse(f"line {start}", complaint)
+
+
+def csv_batches(shard: Shard, columns: Sequence[str]) -> Iterator[list[list[str]]]:
+    """The values of `columns`, a list for each, many records at a time: `rows` without places, several times faster.
+
+    Raises:
+        RecordsError: as `rows`, which is asked for the place.
+    """
+    csv.field_size_limit(MAX_LINE)
+    delimiter = "\t" if shard.format == "tsv" else ","
+    reader = csv.reader((text for _, text in _lines(shard)), delimiter=delimiter, strict=True)
+    try:
+        header = next(filter(None, reader), [])
+        wanted = [itemgetter(header.index(column)) for column in columns]
+        while batch := list(islice(reader, BATCH)):
+            if any(len(fields) != len(header) for fields in batch):
+                batch = [fields for fields in batch if fields]
+                if any(len(fields) != len(header) for fields in batch):
+                    break
+            yield [list(map(pick, batch)) for pick in wanted]
+        else:
+            return
+    except csv.Error:
+        pass
+    for _ in _csv_rows(shard, columns):
+        pass
+    shard.refuse(None, "changed while it was read; read it again")
 
 
 def _csv_columns(shard: Shard) -> list[str]:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import os.path
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from audit.formats import ABSENT, column_names, kind_of, rows
+from audit.cells import Columns, cells
+from audit.formats import column_names
 from audit.shards import RecordsError as RecordsError
 from audit.shards import Shard, find_shards, folder_sha256
 from audit.types import DataIdentity, Manifest, UnitCounts
-from audit.users import count_units
+from audit.users.people import units_in
 
 _OPTION = re.compile(r",(\w+)=([^,]*)$")
 _NAME = re.compile(r"|\s*[^\W\d][\w .:/()-]{0,39}")  # or none, as pandas names its index
@@ -43,19 +42,9 @@ class Records:
         Raises:
             RecordsError: at the first record that is not well formed, or whose text is no string.
         """
-        columns = [column for column in (self.text_column, self.unit_column) if column is not None]
-        unit_kind: str | None = None
-        for shard in self._shards:
-            for place, values in rows(shard, columns):
-                text = _text(shard, place, columns[0], values[0]) if self.text_column else ""
-                unit = None
-                if self.unit_column:
-                    unit, kind = _unit(shard, place, self.unit_column, values[-1])
-                    if unit_kind and kind and kind != unit_kind:
-                        here = f"{self.unit_column!r} is {kind} here and {unit_kind} before"
-                        shard.refuse(place, f"mixed types: {here}")
-                    unit_kind = unit_kind or kind
-                yield text, unit
+        has_text, has_unit = self.text_column is not None, self.unit_column is not None
+        for found in cells(self.shards, Columns(text=self.text_column, unit=self.unit_column)):
+            yield (found[0] or "") if has_text else "", found[-1] if has_unit else None
 
     def texts(self) -> Iterator[str]:
         """The texts, in file order."""
@@ -68,13 +57,11 @@ class Records:
         """Records per privacy unit, or None where there is no unit column."""
         if self.unit_column is None:
             return None
-        try:
-            return count_units(unit for _, unit in self.rows())
-        except RecordsError:
-            raise
-        except ValueError:
+        counts = units_in(self.shards, self.unit_column)
+        if counts is None:
             complaint = f"every {self.unit_column!r} is empty; name another column with ,unit=COL"
-        raise RecordsError(f"{self.path}: {complaint}, or none with ,unit=none")
+            raise RecordsError(f"{self.path}: {complaint}, or none with ,unit=none")
+        return counts
 
     @cached_property
     def records(self) -> int:
@@ -85,11 +72,11 @@ class Records:
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the file as it lies; of a folder, of its sorted "<sha256>  <name>" lines."""
-        return folder_sha256(self._digests) if self.path.is_dir() else next(iter(self._digests.values()))
+        return next(iter(self._digests.values())) if self._is_file else folder_sha256(self._digests)
 
     @cached_property
     def _digests(self) -> dict[str, str]:
-        return {shard.name: shard.sha256() for shard in self._shards}
+        return {shard.name: shard.sha256() for shard in self.shards}
 
     @cached_property
     def identity(self) -> DataIdentity:
@@ -108,12 +95,17 @@ class Records:
     @cached_property
     def format(self) -> str:
         """The format in words, e.g. "jsonl.gz" or "folder of 3 parquet files"."""
-        ending = self._shards[0].ending
-        plural = "" if len(self._shards) == 1 else "s"
-        return f"folder of {len(self._shards)} {ending} file{plural}" if self.path.is_dir() else ending
+        ending = self.shards[0].ending
+        plural = "" if len(self.shards) == 1 else "s"
+        return ending if self._is_file else f"folder of {len(self.shards)} {ending} file{plural}"
+
+    @property
+    def _is_file(self) -> bool:
+        return len(self.shards) == 1 and self.path == self.shards[0].path
 
     @cached_property
-    def _shards(self) -> tuple[Shard, ...]:
+    def shards(self) -> tuple[Shard, ...]:
+        """The files that hold the records, in order."""
         return find_shards(self.path)
 
 
@@ -128,11 +120,16 @@ def open_records(spec: str | Path, name: str, manifest: Manifest | None = None) 
     path, options = _parse_spec(spec)
     text, unit = (manifest.text_column, manifest.unit_column) if manifest else (None, None)
     text, unit = options.get("text", text), options.get("unit", unit)
-    records = Records(
-        name, path, None if text == "none" else text, None if unit == "none" else unit, manifest
-    )
-    for shard in records._shards:
-        _require_columns(shard, records)
+    return records_at(path, name, None if text == "none" else text, None if unit == "none" else unit, manifest)
+
+
+def records_at(
+    path: Path, name: str, text: str | None, unit: str | None, manifest: Manifest | None = None
+) -> Records:
+    """Records at `path` with these columns; refused as by `open_records`."""
+    records = Records(name, path, text, unit, manifest)
+    for shard in records.shards:
+        require_columns(shard, {"text": text, "unit": unit})
     if next(records.rows(), None) is None:
         raise RecordsError(f"{path}: holds no records; expected at least one below the header")
     return records
@@ -150,9 +147,10 @@ def _parse_spec(spec: str | Path) -> tuple[Path, dict[str, str]]:
     return Path(rest), options
 
 
-def _require_columns(shard: Shard, records: Records) -> None:
+def require_columns(shard: Shard, columns: Mapping[str, str | None]) -> None:
+    """Refuse a file that lacks one of the columns, role -> name."""
     found = column_names(shard)
-    for role, column in (("text", records.text_column), ("unit", records.unit_column)):
+    for role, column in columns.items():
         if found and column is not None and column not in found:
             shard.refuse(None, f"no column {column!r}; {_listing(found)}; name one with ,{role}=COL")
 
@@ -163,27 +161,6 @@ def _listing(found: list[str]) -> str:
         return "its first line does not read like a header of column names"
     more = f" and {len(found) - _SHOWN_COLUMNS} more" if len(found) > _SHOWN_COLUMNS else ""
     return f"found {', '.join(found[:_SHOWN_COLUMNS])}{more}"
-
-
-def _text(shard: Shard, place: str, column: str, value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    if value is ABSENT:
-        shard.refuse(place, f"has no {column!r}, which other records have; expected a string (or null)")
-    shard.refuse(place, f"mixed types: {column!r} is {kind_of(value)}; expected a string")
-
-
-def _unit(shard: Shard, place: str, column: str, value: Any) -> tuple[str | None, str | None]:
-    """The id as text, and its kind; a missing id has neither. 7.0 is 7, as a column with gaps may have it."""
-    if value is None or value is ABSENT or value == "" or value != value:
-        return None, None
-    if isinstance(value, str):
-        return value, kind_of(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isinf(value):
-        shard.refuse(place, f"{column!r} is {kind_of(value)}; expected an id: a string or a number")
-    return str(int(value) if value == int(value) else value), kind_of(value)
 
 
 def _published_total(manifest: Manifest | None) -> int | None:

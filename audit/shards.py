@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import gzip
 import hashlib
 import io
@@ -12,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -53,17 +55,21 @@ class Shard:
 
 
 def find_shards(path: Path) -> tuple[Shard, ...]:
-    """The files of records at `path`: one file, a folder of them, or a folder written by `datasets`.
+    """The files of records at `path`: one file, a folder of them, a glob, or a folder written by `datasets`.
 
-    Subfolders are not searched, and names that start with "." or "_" are passed over.
+    Subfolders are not searched but by a glob ("data/**/*.parquet"), and names that start with "." or "_" are
+    passed over.
 
     Raises:
         RecordsError: nothing there, an unknown ending, an empty file, files of several formats.
     """
     with _readable(path):
-        if not path.exists():
+        if path.exists():
+            shards = _in_folder(path) if path.is_dir() else (_as_shard(path, path.name),)
+        elif glob.has_magic(str(path)):
+            shards = _matching(path)
+        else:
             raise RecordsError(f"{path}: no such file or folder; check the path")
-        shards = _in_folder(path) if path.is_dir() else (_as_shard(path, path.name),)
     for shard in shards:
         if shard.path.stat().st_size == 0:
             shard.refuse(None, "the file is empty; expected records")
@@ -141,6 +147,15 @@ def _in_folder(folder: Path) -> tuple[Shard, ...]:
     return _one_kind(folder, [shard for shard in found if shard is not None])
 
 
+def _matching(pattern: Path) -> tuple[Shard, ...]:
+    """The files that a glob matches, named by their path below its fixed part."""
+    fixed = Path(*takewhile(lambda part: not glob.has_magic(part), pattern.parts))
+    matches = sorted(Path(match) for match in glob.glob(str(pattern), recursive=True))
+    files = [match for match in matches if match.is_file() and match.name[0] not in "._"]
+    found = [_by_ending(match, match.relative_to(fixed).as_posix()) for match in files]
+    return _one_kind(pattern, [shard for shard in found if shard is not None])
+
+
 def _is_bookkeeping(folder: Path, name: str) -> bool:
     """Beside arrow files, `datasets` keeps its own description and the results of earlier maps."""
     is_cache = (folder / "dataset_info.json").is_file()
@@ -149,7 +164,8 @@ def _is_bookkeeping(folder: Path, name: str) -> bool:
 
 def _one_kind(folder: Path, shards: list[Shard]) -> tuple[Shard, ...]:
     if not shards:
-        here = "no data file in this folder (subfolders are not searched)"
+        is_glob = glob.has_magic(str(folder)) and not folder.is_dir()
+        here = "no data file matches" if is_glob else "no data file in this folder (subfolders are not searched)"
         raise RecordsError(f"{folder}: {here}; expected {KNOWN_ENDINGS}")
     formats = sorted({shard.format for shard in shards})
     if len(formats) > 1:

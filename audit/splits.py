@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from audit.records import Records
-from audit.shards import find_shards
 
 _NAMES = {
     "train": "train",
@@ -49,13 +48,13 @@ def splits(data: Mapping[str, Records]) -> dict[str, tuple[Split, ...]]:
 
 
 def _entries(name: str, records: Records) -> Iterator[tuple[str, str, Records]]:
-    own = _split_named(name)
+    own = split_named(name)
     if own is not None:
         base = "-".join(word for word in _words(name) if word not in _NAMES)
         yield base or name, own, records
-    elif records.path.is_dir():
-        for shard in find_shards(records.path):
-            split = _split_named(shard.name)
+    elif len(records.shards) > 1:
+        for shard in records.shards:
+            split = split_named(shard.name)
             if split is not None:
                 yield name, split, replace(records, path=shard.path)
 
@@ -64,7 +63,7 @@ def _words(name: str) -> list[str]:
     return re.split(r"[^a-z0-9]+", name.lower())
 
 
-def _split_named(name: str) -> str | None:
+def split_named(name: str) -> str | None:
     """The one split that a name speaks of; None where it speaks of none or of several."""
     spoken = {_NAMES[word] for word in _words(name) if word in _NAMES}
     return spoken.pop() if len(spoken) == 1 else None

@@ -1,10 +1,10 @@
-"""Records per privacy unit: how many records one person holds, measured from a stream of ids."""
+"""Records per privacy unit: the figures, from a stream of ids or from how many units hold how many records."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from audit.types import UnitCounts
 
@@ -29,13 +29,19 @@ def count_units(ids: Iterable[str | None]) -> UnitCounts:
             missing += 1
     if not held:
         raise ValueError("no record has an id")
-    return _summary(Counter(held.values()), missing)
+    return summarise(Counter(held.values()), missing)
 
 
-def _summary(histogram: Counter[int], missing: int) -> UnitCounts:
-    """The figures, from records per unit -> units."""
+def summarise(histogram: Mapping[int, int], missing: int) -> UnitCounts:
+    """The figures, from records per unit -> units.
+
+    Raises:
+        ValueError: no unit.
+    """
     import numpy as np
 
+    if not histogram:
+        raise ValueError("no record has an id")
     sizes = np.array(sorted(histogram), dtype=np.int64)
     per_unit = np.repeat(sizes, [histogram[int(size)] for size in sizes])  # ascending, one entry a unit
     units, records = len(per_unit), int(per_unit.sum())
@@ -50,7 +56,7 @@ def _summary(histogram: Counter[int], missing: int) -> UnitCounts:
         p90=p90,
         p99=p99,
         p999=p999,
-        share_single=histogram[1] / units,
+        share_single=histogram.get(1, 0) / units,
         share_top1=int(per_unit[-top:].sum()) / records,
         missing=missing,
         histogram={int(size): histogram[int(size)] for size in sizes},

@@ -1,0 +1,28 @@
+"""Near-duplicates among texts in memory: the one place where this room asks `audit.overlap`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+WHAT = "Jaccard ≥ 0.8 of 5-word shingles"
+
+
+def near_within(texts: Iterable[str]) -> int:
+    """Texts with another nearly like it, but none that is the same."""
+    from audit.overlap.search import duplicates_within
+
+    return duplicates_within(texts).matched_near
+
+
+def alike_within(texts: Iterable[str]) -> int:
+    """Texts with another like it, the same or nearly."""
+    from audit.overlap.search import duplicates_within
+
+    return duplicates_within(texts).matched
+
+
+def near_across(texts: Iterable[str], others: Iterable[str]) -> int:
+    """Texts with one of the others nearly like it, but none that is the same."""
+    from audit.overlap.search import near_overlap
+
+    return near_overlap(texts, others).matched_near

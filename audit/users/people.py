@@ -1,0 +1,93 @@
+"""Who holds how many records: one table of people in the database, and the figures over it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from audit.cells import Columns
+from audit.shards import Shard
+from audit.types import UnitCounts
+from audit.users.counts import summarise
+from audit.users.database import Database, Tell, database
+from audit.users.sources import Source
+
+# Words that stand where an id was not known. The position in this list is all that the database keeps of an id.
+PLACEHOLDERS = (
+    "0", "-1", "-", "?", "none", "null", "nil", "nan", "na", "n/a", "undefined", "unknown", "anonymous", "anon",
+    "deleted", "[deleted]", "removed", "[removed]", "guest", "00000000-0000-0000-0000-000000000000",
+)  # fmt: skip
+LEAST_TEXT = 50  # bytes; a shorter text may well be written by two people
+
+
+def units_in(
+    shards: Sequence[Shard], unit: str, tell: Tell | None = None, limit: int | None = None
+) -> UnitCounts | None:
+    """Records per unit over all files together, out of core; None where no record has an id.
+
+    Raises:
+        RecordsError: the first record that is refused, by file and place.
+    """
+    with people_in(shards, Columns(unit=unit), tell, limit) as people:
+        histogram = people.histogram()
+        return summarise(histogram, people.missing) if histogram else None
+
+
+class People:
+    """Table `person`: digest of the id, records `n`, and traits of the id's spelling. No id, no text."""
+
+    def __init__(self, db: Database, source: Source) -> None:
+        self.db, self.source = db, source
+        self.has_extras = any(vars(source.columns)[role] for role in ("text", "name", "email"))
+        if self.has_extras:
+            source.run(db, f"CREATE TEMP TABLE record AS {_records(db, source.columns)} FROM {{source}}")
+            db.run(f"CREATE TEMP TABLE person AS {_people('record')}")
+            self.missing = self.one("SELECT count(*) FROM record WHERE unit IS NULL")[0]
+        else:
+            records = f"({_records(db, source.columns)} FROM {{source}})"
+            source.run(db, f"CREATE TEMP TABLE person AS {_people(records)}")
+            self.missing = self.one("SELECT sum(n) FROM person WHERE unit IS NULL")[0]
+        db.run("DELETE FROM person WHERE unit IS NULL")
+
+    def histogram(self, sizes: str = "SELECT n FROM person") -> Counter[int]:
+        """Records per person -> people, of a query that gives one `n` a person."""
+        found = self.db.run(f"SELECT n, count(*) FROM ({sizes}) GROUP BY n")
+        return Counter({int(n): int(people) for n, people in found})
+
+    def one(self, sql: str) -> tuple[int, ...]:
+        """The one row of a query of counts; NULL is 0."""
+        return tuple(int(value or 0) for value in self.db.run(sql)[0])
+
+
+@contextmanager
+def people_in(
+    shards: Sequence[Shard], columns: Columns, tell: Tell | None = None, limit: int | None = None
+) -> Iterator[People]:
+    """The people of some files, in a database that is gone when the block ends."""
+    with database(tell) as db:
+        yield People(db, Source(shards, columns, limit))
+
+
+def _records(db: Database, columns: Columns) -> str:
+    folded = "lower(trim(unit))"
+    lengths = ", ".join(map(str, sorted({len(word) for word in PLACEHOLDERS})))
+    words = ", ".join(f"'{word}'" for word in PLACEHOLDERS)
+    parts = [
+        f"CASE WHEN unit IS NOT NULL THEN {db.key('unit')} END AS unit",
+        f"CASE WHEN {folded} <> unit THEN {db.key(folded)} END AS folded",  # NULL: spelled plainly
+        f"CASE WHEN length(unit) IN ({lengths}) THEN list_position([{words}], {folded})::UTINYINT END AS word",
+        "length(unit)::UINTEGER AS length",
+        "trim(unit, '0123456789abcdefABCDEF-') = '' AS made",  # a number or a hash: its length is no accident
+    ]
+    if columns.text:
+        parts += [f"{db.key('text')} AS text", "strlen(text)::UINTEGER AS size"]
+    for role in ("name", "email"):
+        if vars(columns)[role]:
+            parts.append(f"CASE WHEN trim({role}) <> '' THEN {db.key(f'lower(trim({role}))')} END AS {role}")
+    return f"SELECT {', '.join(parts)}"
+
+
+def _people(relation: str) -> str:
+    traits = ", ".join(f"any_value({trait}) AS {trait}" for trait in ("folded", "word", "length", "made"))
+    return f"SELECT unit, count(*) AS n, {traits} FROM {relation} GROUP BY unit"
