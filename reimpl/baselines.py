@@ -14,14 +14,16 @@ Settings, the recipe's [model] table (`Settings`); published value first, what t
 
 The mismatch term pushes a text under the prompt of another label to be less likely than under its own. Its published
 form is not in the sources read; here it is softplus(CE(text | own) - CE(text | other)), the other label drawn for each
-record by itself, so no record sees another. All losses are per record with a denominator of its own.
+record by itself, so no record sees another. All losses are per record with a denominator of its own; only the switch
+loss_reduction = "batch-token-mean" divides by the mean over the batch, as released with arXiv 2210.14348, which mixes
+records.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,7 @@ class Settings:
     pads_are_ends: bool = False
     joined: bool = False
     mismatch: float = 0.0
+    batch_token_mean: bool = False
 
 
 @dataclass
@@ -160,7 +163,10 @@ class Baseline:
             logits = module(**inputs).logits[:, :-1]
             labels, weights = batch["input_ids"][:, 1:], batch["weights"][:, 1:]
         losses = F.cross_entropy(logits.float().transpose(1, 2), labels, reduction="none")
-        return (losses * weights).sum(-1) / weights.sum(-1).clamp(min=1)
+        tokens = weights.sum(-1).clamp(min=1)
+        if self.settings.batch_token_mean:
+            tokens = tokens.float().mean()
+        return (losses * weights).sum(-1) / tokens
 
     def _positions(self, mask: Tensor) -> Tensor:
         """(B, L), one row a record: models that make their own look one row up for the whole batch."""
@@ -171,8 +177,11 @@ class Baseline:
 
 def build(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> Baseline:
     """The model to train, as the recipe says: random from [model.config], or from a folder or hub name."""
-    known = {f.name for f in fields(Settings)}
+    known = {f.name for f in fields(Settings)} - {"batch_token_mean"}  # that one is a switch
+    if unknown := sorted(set(recipe.model) - known - {"config"}):
+        raise BaselineError(f"{recipe.id}: model.{unknown[0]}: unknown; expected config, {', '.join(sorted(known))}")
     settings = Settings(**{name: value for name, value in recipe.model.items() if name in known})
+    settings = replace(settings, batch_token_mean=recipe.switches.get("loss_reduction") == "batch-token-mean")
     if settings.mismatch and (recipe.adapter != "causal" or len(recipe.data.prompts) < 2):
         raise BaselineError("model.mismatch: expected a causal model and at least two prompts")
     start = recipe.training.start

@@ -39,7 +39,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Columns:
-    """Which column holds what. Without a person column nobody is known to own two records."""
+    """Which column holds what. person None: the column `person` where there is one, else nobody owns two records."""
 
     text: str = "text"
     label: str = "label"
@@ -72,8 +72,9 @@ def record(where: str, row: Any, labels: Sequence[str], columns: Columns) -> Rec
             raise DataError(f"{where}: no column {name!r}; expected {', '.join(sorted(map(str, row)))} to hold it")
     if not isinstance(row[columns.text], str):
         raise DataError(f"{where}: column {columns.text!r}: expected a text; got {type(row[columns.text]).__name__}")
-    person = None if columns.person is None else str(row[columns.person])
-    return Record(row[columns.text], label_index(where, row[columns.label], labels), person)
+    person = row.get(columns.person or "person")
+    label = label_index(where, row[columns.label], labels)
+    return Record(row[columns.text], label, None if person is None else str(person))
 
 
 def label_index(where: str, value: Any, labels: Sequence[str]) -> int:

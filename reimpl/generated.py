@@ -27,7 +27,7 @@ VERBS = ("was", "became", "seemed", "stayed", "felt", "looked")
 HABITS = ("as my sister says", "mark my words", "for what it is", "no more no less", "so it goes", "you know me")
 PROMPTS = (  # every word of the prompts of the built-in recipes
     "write a post to the anxiety bipolar depression offmychest suicidewatch community",
-    "non-spam spam e-mail mild notable concerning serious hot app review",
+    "non - spam e mail mild notable concerning serious hot app review",
     "terrible poor neutral good great medicine negative positive drug :",
 )
 ENDINGS = ("i told them so", "we will see", "that is all", "never again", "and i would return", "please help")
