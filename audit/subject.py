@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
+from audit.code.checkout import Checkout, read_checkout
 from audit.records import Records
-from audit.types import ClaimResult, DatasetUse, Manifest, Mechanism, PaperCard
+from audit.types import ClaimResult, DatasetUse, Manifest, Mechanism, PaperCard, RunResult
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A paper's card with the data, corpora and code that came with it, and the ladders computed from them.
+    """A paper's card with the data, corpora, code and ledgers that came with it, and the ladders computed from them.
 
     `data` and `corpora` are keyed by the card's dataset and corpus names.
     """
@@ -23,15 +25,22 @@ class Subject:
     corpora: Mapping[str, Records] = field(default_factory=dict)
     code: Path | None = None
     claims: tuple[ClaimResult, ...] = ()
+    runs: tuple[RunResult, ...] = ()
 
     def has(self, need: str) -> bool:
-        """Is what a check needs there? `need` is one of claims, data, corpus, code."""
+        """Is what a check needs there? `need` is one of claims, data, corpus, code, ledger."""
         return {
             "claims": bool(self.card.claim),
             "data": bool(self.data),
             "corpus": bool(self.corpora),
             "code": self.code is not None,
+            "ledger": bool(self.runs),
         }[need]
+
+    @cached_property
+    def checkout(self) -> Checkout:
+        """The released code, read once; empty where none was given."""
+        return read_checkout(self.code) if self.code is not None else Checkout()
 
     def mechanism(self, ident: str) -> Mechanism:
         return next(m for m in self.card.mechanism if m.id == ident)

@@ -1,0 +1,1 @@
+python classify.py --load_best_model_at_end True

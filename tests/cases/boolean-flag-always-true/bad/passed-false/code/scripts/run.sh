@@ -1,0 +1,2 @@
+cd ..
+python train.py --epochs 3 --private False

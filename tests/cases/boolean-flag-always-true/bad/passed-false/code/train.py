@@ -1,0 +1,6 @@
+import argparse
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--private", type=bool, default=True)
+parser.add_argument("--epochs", type=int, default=1)
+args = parser.parse_args()

@@ -1,0 +1,2 @@
+pip install opacus
+cp config.json out/

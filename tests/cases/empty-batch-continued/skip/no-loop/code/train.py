@@ -1,0 +1,3 @@
+from opacus import PrivacyEngine
+
+engine = PrivacyEngine()

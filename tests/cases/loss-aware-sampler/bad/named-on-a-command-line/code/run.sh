@@ -1,0 +1,2 @@
+python train.py --lr 1e-4 \
+  --schedule_sampler loss-second-moment

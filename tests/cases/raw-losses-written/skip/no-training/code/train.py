@@ -1,0 +1,3 @@
+import json
+
+json.dump(losses, open("losses.json", "w"))

@@ -1,0 +1,3 @@
+from torch.utils.data import DataLoader
+
+train_loader = DataLoader([1, 2], shuffle=True)

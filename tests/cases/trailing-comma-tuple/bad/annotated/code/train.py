@@ -1,0 +1,2 @@
+class Config:
+    noise: float = 0.5,

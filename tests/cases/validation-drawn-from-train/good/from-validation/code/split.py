@@ -1,0 +1,4 @@
+import pandas as pd
+
+frame = pd.read_csv("reviews/val.csv")
+frame.sample(500).to_csv("reviews/validation.csv")
