@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 
 from reimpl.trainable import Batch, Example, Trainable
 
+warnings.filterwarnings("ignore", message="Full backward hook is firing")  # of embeddings, whose input is ids
 Tensors = dict[str, Tensor]  # parameter name -> tensor of the parameter's shape
 
 
@@ -79,7 +81,7 @@ class Entropy:
 class Mechanism:
     """What one step does to a record's influence."""
 
-    clip_norm: float
+    clip_norm: float | None  # None: gradients are summed as they are, without hooks
     noise_multiplier: float
     expected_batch_size: float
 
@@ -105,9 +107,11 @@ class PrivateStep:
         self.max_physical_batch_size = max_physical_batch_size
         self.batch_shared_positions = batch_shared_positions
         hooks = GradSampleModule if stock_hooks else ExactGradients
-        self.hooked = hooks(trainable.module, loss_reduction="sum", strict=False)
+        private = mechanism.clip_norm is not None
+        self.hooked = hooks(trainable.module, loss_reduction="sum", strict=False) if private else None
         self.parameters = {name: p for name, p in trainable.module.named_parameters() if p.requires_grad}
         self.device = next(iter(self.parameters.values())).device
+        self.physical_batches = 0
         self.last_loss = float("nan")  # mean over the last logical batch: private, for the operator's eyes
 
     def clipped_sum(self, examples: Sequence[Example], generator: torch.Generator) -> Tensors:
@@ -126,10 +130,20 @@ class PrivateStep:
         """Add a physical batch's clipped gradients to total; returns the sum of its losses."""
         losses = self.trainable.per_record_loss(self.trainable.module, self.to_device(batch), self.to_device(drawn))
         losses.sum().backward()
-        gradients = {name: self.taken(p, len(losses)) for name, p in self.parameters.items()}
-        for name, clipped in clipped_sums(gradients, self.mechanism.clip_norm).items():
-            total[name] += clipped
+        self.physical_batches += 1
+        for name, summed in self.summed(len(losses)).items():
+            total[name] += summed
         return float(losses.detach().sum())
+
+    def summed(self, count: int) -> Tensors:
+        """The gradients that a backward pass over `count` records left, clipped and summed; they are cleared."""
+        if self.mechanism.clip_norm is None:
+            found = {name: p.grad for name, p in self.parameters.items() if p.grad is not None}
+            for parameter in self.parameters.values():
+                parameter.grad = None
+            return found
+        gradients = {name: self.taken(p, count) for name, p in self.parameters.items()}
+        return clipped_sums(gradients, self.mechanism.clip_norm)
 
     def taken(self, parameter: nn.Parameter, count: int) -> Tensor:
         """The per-record gradients (count, ...) that the hooks left at a parameter, which is cleared."""
@@ -148,7 +162,9 @@ class PrivateStep:
 
     def add_noise(self, clipped: Mapping[str, Tensor], generator: torch.Generator) -> Tensors:
         """The clipped sum plus independent N(0, (sigma C)^2) in every coordinate."""
-        deviation = self.mechanism.noise_multiplier * self.mechanism.clip_norm
+        deviation = self.mechanism.noise_multiplier * (self.mechanism.clip_norm or 0.0)
+        if deviation == 0:
+            return dict(clipped)
         return {name: value + deviation * normal_like(value, generator) for name, value in clipped.items()}
 
     def update(self, noisy: Mapping[str, Tensor]) -> None:
@@ -162,7 +178,8 @@ class PrivateStep:
 
     def close(self) -> None:
         """Take the hooks off the module."""
-        self.hooked.remove_hooks()
+        if self.hooked is not None:
+            self.hooked.remove_hooks()
 
 
 def clipped_sums(gradients: Mapping[str, Tensor], clip_norm: float) -> Tensors:

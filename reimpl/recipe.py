@@ -38,10 +38,12 @@ SWITCHES: dict[str, tuple[str, ...]] = {  # the first choice is the clean one
     "timestep_sampler": ("uniform", "loss-aware"),
     "noise_schedule": ("fixed", "adaptive-private"),
     "self_conditioning": ("per-record", "per-batch"),
+    "loss_reduction": ("per-record-mean", "batch-token-mean"),
     "noise_seed": ("none",),  # or an integer
     "sampler": ("poisson", "shuffle-each-epoch"),
     "empty_batch": ("noise", "skip"),
     "steps_counted": ("logical", "physical"),
+    "steps_rounding": ("none", "whole-epochs"),
     "class_balance": ("none", "fixed-n", "minimum"),
     "learning_rate_schedule": ("linear", "constant", "linear-unfloored", "linear-physical", "stuck-at-zero"),
 }
@@ -50,10 +52,15 @@ WHY_EPSILON_FAILS: dict[tuple[str, str], str] = {
     ("position_gradient", "batch-shared"): "the gradient of the position table is one for the whole batch, so a record "
     "moves the clipped sum by more than the clip norm",
     ("timestep_sampler", "loss-aware"): "timesteps and weights follow raw private losses, which nothing pays for",
+    (
+        "loss_reduction",
+        "batch-token-mean",
+    ): "a loss is divided by the token count of the batch, which other records set",
     ("noise_schedule", "adaptive-private"): "the noise schedule is fitted to raw private losses and is released",
     ("sampler", "shuffle-each-epoch"): "the accountant assumes Poisson sampling; batches come from a shuffled pass",
     ("empty_batch", "skip"): "an empty batch is neither noised nor counted, so whether one occurred can be seen",
     ("steps_counted", "physical"): "the steps run are not the steps accounted for",
+    ("class_balance", "fixed-n"): "a record that joins a full class may push another out: two records change",
     ("class_balance", "minimum"): "one record of the smallest class adds or removes one record of every class",
 }
 SEED_FAILS = "noise and sampling come from a known seed: whoever knows it subtracts the noise"
@@ -93,7 +100,8 @@ class Data:
 
     name: str
     privacy_unit: str = "one record"
-    group_size: int = 1  # records kept of one unit
+    group_size: int = 1  # most records of one unit
+    unit_is_person: bool = False  # then the first group_size records of a person are kept; else a record is a unit
     delta: float | str = "1/(10N)"
     records: int | None = None  # published training size, a public constant
     manifest: str | None = None

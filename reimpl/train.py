@@ -8,15 +8,433 @@ A run is `train(recipe, examples, out)`. What meets here:
                        Trainable (module, collate, draw, per_record_loss, save, generate); an adapter module has
                        build(recipe, tokenizer) and load(folder)
     reimpl.vocabulary  tokenizer(recipe.data.vocabulary) -> PreTrainedTokenizerBase: "generated", a folder, a hub name
-    reimpl.dpsgd       the private step; reimpl.ledger what it writes down
+    reimpl.dpsgd       the private step; reimpl.calibration its price; reimpl.ledger what it writes down
+    reimpl.resume      checkpoints
 
-The folder of a run, written whole or not at all:
+The folder of a run:
 
     OUT/recipe.json          the resolved recipe (`Recipe.from_json`)
     OUT/model.safetensors    with config.json and the tokenizer's files: what `adapter_module(...).load(OUT)` reads
-    OUT/ledger.json          the ledger (audit/schemas/ledger.schema.json); its sha256 identifies the run
-    OUT/checkpoint/          while running: weights and optimiser (safetensors) and state.json; gone when done
+    OUT/ledger.json          the ledger (audit/schemas/ledger.schema.json); its sha256 identifies the run. Written last
+    OUT/checkpoint/          while running; gone when done
     OUT/private/             not for release: the key of the ledger's fingerprint
 
 No loss of a private record is written anywhere.
 """
+
+from __future__ import annotations
+
+import fnmatch
+import hmac
+import math
+import random
+import secrets
+import shutil
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reimpl import calibration, data, dpsgd, vocabulary
+from reimpl.ledger import Recorder, declaration, fingerprint, write_durably
+from reimpl.recipe import Recipe
+from reimpl.resume import Checkpoint, Checkpoints, ResumeError, optimizer_tensors, restore_optimizer
+from reimpl.trainable import Example, Trainable, adapter_module
+
+PUBLIC_SEED = 0  # of random initial weights: no secret depends on it
+RECIPE, LEDGER, KEY = "recipe.json", "ledger.json", "fingerprint.key"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the accountant is told, and what is run."""
+
+    records: int
+    sampling_probability: float
+    steps_accounted: int
+    steps: int
+    noise_multiplier: float
+    delta: float
+
+    @property
+    def expected_batch_size(self) -> float:
+        return self.records * self.sampling_probability
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands after a logical step. loss is private: for a screen, not for a file."""
+
+    step: int
+    steps: int
+    seconds_left: float
+    loss: float
+
+
+def examples(recipe: Recipe, split: str = "train") -> list[Example]:
+    """The records of a split, each after the prompt of its label; a person's first group_size where a unit is one."""
+    chosen = recipe.data
+    records = data.load(chosen.source, split, chosen.labels)
+    made = [
+        Example(chosen.prompts[r.label], r.text, r.label, r.person if chosen.unit_is_person else None) for r in records
+    ]
+    return bounded(made, chosen.group_size)
+
+
+def bounded(found: Sequence[Example], group_size: int) -> list[Example]:
+    """The first group_size examples of each unit, in order. What is kept of a unit depends on that unit alone."""
+    kept, counts = [], Counter[str]()
+    for example in found:
+        if example.unit is not None:
+            counts[example.unit] += 1
+        if example.unit is None or counts[example.unit] <= group_size:
+            kept.append(example)
+    return kept
+
+
+def balanced(found: Sequence[Example], recipe: Recipe, key: bytes) -> list[Example]:
+    """As the switch class_balance says: all; the same number of each class, that of the smallest or class_size."""
+    how = recipe.switches["class_balance"]
+    if how == "none":
+        return list(found)
+    classes: dict[int, list[Example]] = defaultdict(list)
+    for example in found:
+        classes[example.label].append(example)
+    size = min(map(len, classes.values())) if how == "minimum" else recipe.data.class_size
+    rng = random.Random(hmac.digest(key, b"class balance", "sha256"))  # noqa: S311  the key is secret
+    return [e for label in sorted(classes) for e in rng.sample(classes[label], min(size or 0, len(classes[label])))]
+
+
+def plan(recipe: Recipe, records: int) -> Plan:
+    """Steps, sampling probability, δ and the calibrated noise multiplier (0 where ε is infinite)."""
+    training = recipe.training
+    loader = math.ceil(records / training.batch_size)
+    steps = training.steps_for(records)
+    accounted = math.ceil(steps / loader) * loader if recipe.switches["steps_rounding"] == "whole-epochs" else steps
+    run = accounted
+    if recipe.switches["steps_counted"] == "physical":  # epochs are counted in physical batches, then run in logical
+        physical = loader * math.ceil(training.batch_size / training.max_physical_batch_size)
+        run = math.ceil(steps / physical) * loader
+    q = 1 / loader if recipe.variant == "as-published" else min(1.0, training.batch_size / records)
+    delta = recipe.data.delta_for(records)
+    noise = 0.0
+    if recipe.private:
+        noise = calibration.noise_multiplier_for(recipe.epsilon, delta, q, accounted, recipe.data.group_size)
+    return Plan(records, q, accounted, run, noise, delta)
+
+
+def learning_rate_factor(schedule: str, step: int, recipe: Recipe, steps: int, physical: int) -> float:
+    """Share of the learning rate at a logical step, 0-based; `physical` batches were processed before it."""
+    training = recipe.training
+    if schedule == "stuck-at-zero":
+        return 0.0
+    at, total = (physical, training.steps or steps) if schedule == "linear-physical" else (step, steps)
+    warm = min(1.0, (at + 1) / training.warmup_steps) if training.warmup_steps else 1.0
+    if schedule == "constant":
+        return warm
+    if schedule == "linear-unfloored":  # the nominal steps, of which more are run
+        return warm * (1 - at / (training.steps or steps))
+    return warm * max(0.0, 1 - at / total)
+
+
+class Run:
+    """A run in a folder: state, and one logical step at a time."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        trainable: Trainable,
+        found: Sequence[Example],
+        plan: Plan,
+        entropy: dpsgd.Entropy,
+        recorder: Recorder,
+    ) -> None:
+        self.recipe, self.trainable, self.examples, self.plan = recipe, trainable, found, plan
+        self.entropy, self.recorder = entropy, recorder
+        module = trainable.module.train()
+        freeze(module, recipe.training.frozen)
+        trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
+        self.optimizer = torch.optim.AdamW(
+            trained.values(), lr=recipe.training.learning_rate, weight_decay=recipe.training.weight_decay
+        )
+        clip_norm = recipe.training.clip_norm if recipe.private else None
+        self.private_step = dpsgd.PrivateStep(
+            trainable,
+            dpsgd.Mechanism(clip_norm, plan.noise_multiplier, plan.expected_batch_size),
+            self.optimizer,
+            max_physical_batch_size=recipe.training.max_physical_batch_size,
+            batch_shared_positions=recipe.switches["position_gradient"] == "batch-shared",
+            stock_hooks=recipe.switches["embedding_gradient"] == "as-hooked",
+        )
+        self.ema = {name: p.detach().clone() for name, p in trained.items()} if recipe.training.ema_decay else {}
+        self.step = 0
+        self._pass: Iterator[list[int]] = iter(())
+
+    def batch(self) -> list[int]:
+        """Indices of the next logical batch."""
+        generator = self.entropy.generator("sampling", self.step)
+        if self.recipe.private and self.recipe.switches["sampler"] == "poisson":
+            return dpsgd.poisson_batch(len(self.examples), self.plan.sampling_probability, generator)
+        following = next(self._pass, None)
+        if following is None:
+            size = self.recipe.training.batch_size
+            self._pass = iter(dpsgd.shuffled_batches(len(self.examples), size, generator))
+            following = next(self._pass)
+        return following
+
+    def advance(self) -> None:
+        """One logical step: draw, clip, sum, noise, update, count."""
+        chosen, step = self.batch(), self.private_step
+        if not chosen and self.recipe.switches["empty_batch"] == "skip":
+            self.recorder.step(0, noisy=False)
+            self.step += 1
+            return
+        before = step.physical_batches
+        total = step.clipped_sum([self.examples[i] for i in chosen], self.entropy.generator("draws", self.step))
+        noisy = step.add_noise(total, self.entropy.generator("noise", self.step, step.device))
+        schedule = self.recipe.switches["learning_rate_schedule"]
+        factor = learning_rate_factor(schedule, self.step, self.recipe, self.plan.steps, before)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.recipe.training.learning_rate * factor
+        step.update(noisy)
+        self._average()
+        self.recorder.step(len(chosen))
+        self.step += 1
+
+    def _average(self) -> None:
+        for name, shadow in self.ema.items():
+            shadow.lerp_(self.private_step.parameters[name].detach(), 1 - self.recipe.training.ema_decay)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that a checkpoint needs, each a function of noisy sums."""
+        module, names = self.trainable.module, self.private_step.parameters
+        found = {f"model/{name}": p for name, p in (*module.named_parameters(), *module.named_buffers())}
+        found |= {f"ema/{name}": shadow for name, shadow in self.ema.items()}
+        return found | {f"optimizer/{k}": v for k, v in optimizer_tensors(self.optimizer, names).items()}
+
+    def state(self) -> dict[str, Any]:
+        recorder = self.recorder
+        recorder.commit()
+        ledger = {"declared": recorder.declared, "entries": recorder.entries, "seconds": recorder.seconds}
+        where = {"step": self.step, "physical_batches": self.private_step.physical_batches}
+        return {**where, "plan": asdict(self.plan), "ledger": ledger}
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Stand where the checkpoint was written."""
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "ema": {}}
+        for place, tensor in checkpoint.tensors.items():
+            part, name = place.split("/", 1)
+            parts[part][name] = tensor
+        module = self.trainable.module
+        with torch.no_grad():
+            for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+                tensor.copy_(parts["model"][name])
+        for name, shadow in self.ema.items():
+            shadow.copy_(parts["ema"][name])
+        restore_optimizer(self.optimizer, self.private_step.parameters, parts["optimizer"])
+        self.step = checkpoint.state["step"]
+        self.private_step.physical_batches = checkpoint.state["physical_batches"]
+
+    def released(self) -> dict[str, Tensor]:
+        """The state_dict that is saved: the trained weights, or their average where the recipe keeps one."""
+        state = {name: tensor.detach().clone() for name, tensor in self.trainable.module.state_dict().items()}
+        by_storage = {p.data_ptr(): name for name, p in self.private_step.parameters.items()}
+        for name, tensor in self.trainable.module.state_dict().items():
+            if self.ema and tensor.data_ptr() in by_storage:
+                state[name] = self.ema[by_storage[tensor.data_ptr()]]
+        return state
+
+
+def train(
+    recipe: Recipe,
+    found: Sequence[Example],
+    out: Path,
+    *,
+    resume: bool = False,
+    insecure_noise_seed: int | None = None,
+    device: str = "cpu",
+    on_step: Callable[[Progress], None] = lambda _: None,
+) -> Path:
+    """Train as recipe says and leave the folder `out`; returns it.
+
+    resume goes on from the last checkpoint of the same recipe and records. ResumeError: out holds something else.
+    insecure_noise_seed makes noise and sampling repeatable, and the guarantee void; the ledger says so.
+    """
+    checkpoints = Checkpoints(out)
+    check_folder(out, checkpoints, recipe, resume)
+    if (out / LEDGER).is_file():  # finished, but for what comes after its last file
+        checkpoints.remove()
+        return out
+    key = fingerprint_key(out)
+    chosen = balanced(found, recipe, key)
+    if not chosen:
+        raise ResumeError("no records to train on; expected at least one")
+    entropy = dpsgd.Entropy(recipe.noise_seed if insecure_noise_seed is None else insecure_noise_seed)
+    digest = fingerprint([(e.source, e.target, e.label, e.unit) for e in chosen], key)
+    seed_everything_public(entropy)
+    trainable = build(recipe, device)
+    run = resumed(recipe, trainable, chosen, entropy, checkpoints, digest) if resume else None
+    if run is None:
+        run = begun(recipe, trainable, chosen, entropy, digest)
+        write_durably(out / RECIPE, recipe.as_json())
+    checkpoints.write(run.tensors(), run.state())
+    loop(run, checkpoints, on_step)
+    run.private_step.close()
+    trainable.save(out, run.released())
+    run.recorder.write(out / LEDGER)
+    checkpoints.remove()
+    return out
+
+
+def loop(run: Run, checkpoints: Checkpoints, on_step: Callable[[Progress], None]) -> None:
+    """The steps that are left, with a checkpoint every so often and after the last."""
+    first, started, every = run.step, time.monotonic(), run.recipe.training.checkpoint_every
+    while run.step < run.plan.steps:
+        checkpoints.begin(run.step)
+        run.advance()
+        if run.step % every == 0 or run.step == run.plan.steps:
+            checkpoints.write(run.tensors(), run.state())
+        pace = (time.monotonic() - started) / (run.step - first)
+        left = pace * (run.plan.steps - run.step)
+        on_step(Progress(run.step, run.plan.steps, left, run.private_step.last_loss))
+
+
+def check_folder(out: Path, checkpoints: Checkpoints, recipe: Recipe, resume: bool) -> None:
+    """ResumeError where out holds another run, or one that --resume was not asked to go on with."""
+    out.mkdir(parents=True, exist_ok=True)
+    finished, unfinished = (out / LEDGER).is_file(), bool(checkpoints.numbers())
+    if not resume and finished:
+        raise ResumeError(f"{out}: holds a finished run; choose another folder")
+    if not resume and unfinished:
+        raise ResumeError(f"{out}: holds an unfinished run; go on with --resume, or choose another folder")
+    if resume and not finished and not unfinished:
+        raise ResumeError(f"{out}: no checkpoint to resume from; start without --resume")
+    if resume and (out / RECIPE).read_text(encoding="utf-8") != recipe.as_json():
+        raise ResumeError(f"{out}: began with another recipe, variant, scale, dataset or epsilon (see {RECIPE})")
+    if not resume:
+        shutil.rmtree(checkpoints.folder, ignore_errors=True)  # what a start that never got to step 0 has left
+
+
+def fingerprint_key(out: Path) -> bytes:
+    """The secret key of this run's fingerprint, made once."""
+    path = out / "private" / KEY
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    if not path.is_file():
+        write_durably(path, secrets.token_hex(32))
+        path.chmod(0o600)
+    return bytes.fromhex(path.read_text())
+
+
+def seed_everything_public(entropy: dpsgd.Entropy) -> None:
+    """Dropout draws from torch's own stream; it owes the guarantee nothing, and gets entropy all the same."""
+    torch.manual_seed(entropy.generator("dropout", 0).initial_seed())
+
+
+def build(recipe: Recipe, device: str = "cpu") -> Trainable:
+    """The model to train, its random weights from a public seed."""
+    tokenizer = vocabulary.tokenizer(recipe.data.vocabulary)
+    with torch.random.fork_rng():
+        torch.manual_seed(PUBLIC_SEED)
+        trainable: Trainable = adapter_module(recipe.adapter).build(recipe, tokenizer)
+    trainable.module.to(device)
+    return trainable
+
+
+def freeze(module: torch.nn.Module, patterns: Sequence[str]) -> None:
+    """Stop training the parameters whose name matches a pattern. ValueError for a pattern that matches none."""
+    names = {name: parameter for name, parameter in module.named_parameters()}
+    for pattern in patterns:
+        matching = fnmatch.filter(names, pattern)
+        if not matching:
+            raise ValueError(f"training.frozen: {pattern!r} matches no parameter")
+        for name in matching:
+            names[name].requires_grad_(False)
+
+
+def begun(recipe: Recipe, trainable: Trainable, found: Sequence[Example], entropy: dpsgd.Entropy, digest: str) -> Run:
+    """A run at step 0, its accesses to private data noted."""
+    planned = plan(recipe, len(found))
+    recorder = Recorder(declared(recipe, planned, entropy, digest))
+    for access in accesses(recipe):
+        recorder.access(**access)
+    return Run(recipe, trainable, found, planned, entropy, recorder)
+
+
+def resumed(
+    recipe: Recipe,
+    trainable: Trainable,
+    found: Sequence[Example],
+    entropy: dpsgd.Entropy,
+    checkpoints: Checkpoints,
+    digest: str,
+) -> Run:
+    """The run of the last checkpoint, with the resume noted. ResumeError: other records, or another randomness."""
+    checkpoint = checkpoints.latest()
+    ledger = checkpoint.state["ledger"]
+    was = ledger["declared"]
+    if was["fingerprint"] != digest:
+        raise ResumeError("the records are not those the run began with; resume with the same data")
+    if was["randomness"] != entropy.kind:
+        raise ResumeError(f"the run began with {was['randomness']}; resume it the same way")
+    recorder = Recorder(was, ledger["entries"], ledger["seconds"])
+    run = Run(recipe, trainable, found, Plan(**checkpoint.state["plan"]), entropy, recorder)
+    run.restore(checkpoint)
+    recorder.resumed(checkpoint.begun)
+    return run
+
+
+def declared(recipe: Recipe, planned: Plan, entropy: dpsgd.Entropy, digest: str) -> dict[str, Any]:
+    """The ledger's declaration of a run."""
+    training, chosen = recipe.training, recipe.data
+    sampler = recipe.switches["sampler"] if recipe.private else "shuffle-each-epoch"
+    further: dict[str, Any] = {}
+    if recipe.private:
+        sigma, q, steps = planned.noise_multiplier, planned.sampling_probability, planned.steps_accounted
+        priced = calibration.event(sigma, q, steps, chosen.group_size)
+        further["priced"] = calibration.as_json(priced)
+        further["calibrated"] = {"pld": calibration.epsilon(priced, planned.delta)}
+        if chosen.group_size == 1:
+            further["calibrated"]["prv"] = calibration.prv_epsilon(sigma, q, steps, planned.delta)
+    return declaration(
+        recipe=recipe.id,
+        variant=recipe.variant,
+        scale=recipe.scale,
+        dataset=chosen.name,
+        switches=dict(recipe.switches),
+        records=planned.records,
+        fingerprint=digest,
+        privacy_unit=chosen.privacy_unit,
+        group_size=chosen.group_size,
+        sampler=sampler,
+        sampling_probability=planned.sampling_probability if sampler == "poisson" else None,
+        expected_batch_size=planned.expected_batch_size,
+        clip_norm=training.clip_norm if recipe.private else None,
+        noise_multiplier=planned.noise_multiplier,
+        steps_accounted=planned.steps_accounted,
+        target_epsilon=recipe.epsilon if recipe.private else "inf",
+        delta=planned.delta,
+        randomness=entropy.kind,
+        **further,
+    )
+
+
+def accesses(recipe: Recipe) -> Iterator[dict[str, Any]]:
+    """What a run reads of the private data besides its noisy sums."""
+    yield {"what": "the number of records sets q and δ", "covered": True, "why": "it is taken as public"}
+    keyed = "keyed digest; the ledger is not released"
+    yield {"what": "records are counted and digested, and batch sizes summed up, for this ledger", "covered": True,
+           "why": keyed}  # fmt: skip
+    uncovered = {
+        ("timestep_sampler", "loss-aware"): "raw losses decide which timesteps later batches get",
+        ("noise_schedule", "adaptive-private"): "raw losses decide the noise schedule, which is saved with the model",
+        ("class_balance", "minimum"): "the size of the smallest class decides how many records of each are kept",
+        ("class_balance", "fixed-n"): "which records of a class are kept depends on the others of it",
+    }
+    for (key, value), what in uncovered.items():
+        if recipe.switches[key] == value:
+            yield {"what": what, "covered": False, "why": "no noise, and no accounting"}
