@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +21,7 @@ from audit import summary
 from audit.cards import CardError, built_in_cards, built_in_manifests, load_card, load_manifest, schema_text
 from audit.check import all_checks
 from audit.files import write_atomically
+from audit.ledger import LedgerError
 from audit.records import RecordsError
 from audit.run import Progress, run_audit, versions
 from audit.target import TargetError, card_path
@@ -33,11 +34,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Tells whether a paper's differential-privacy claim on synthetic text holds.",
 )
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-MENDABLE = (CardError, TargetError, RecordsError, results.ResultError)
+MENDABLE = (CardError, TargetError, RecordsError, LedgerError, results.ResultError)
 FILES = {"json": "result.json", "html": "report.html", "md": "report.md", "sarif": "report.sarif"}
 
 
@@ -111,6 +112,9 @@ def run(
         list[str] | None, typer.Option(help="NAME=PATH[,text=COL] of a pretraining corpus on the card")
     ] = None,
     code: Annotated[Path | None, typer.Option(help="checkout of the authors' code; read, never run")] = None,
+    ledger: Annotated[
+        list[Path] | None, typer.Option(help="ledger.json of a training run, or the folder of one")
+    ] = None,
     out_dir: Annotated[Path | None, typer.Option("--out", help="folder for the results [out/<paper>]")] = None,
     formats: Annotated[str, typer.Option("--format", help="what to write, of json,html,md,sarif")] = "html,json",
     fail_on: Annotated[FailOn, typer.Option(help="exit 1 on a finding of this severity or above")] = FailOn.HIGH,
@@ -134,6 +138,7 @@ def run(
             data=_named(data or [], "--data"),
             corpora=_named(corpus or [], "--corpus"),
             code=code,
+            ledgers=ledger or [],
             jobs=jobs,
             cache=None if no_cache else user_cache_path("dp-claim-audit"),
             progress=tell,
@@ -148,14 +153,17 @@ def run(
 
 def exit_code(result: AuditResult, fail_on: FailOn, *, inconclusive: bool) -> int:
     """1: a finding at or above `fail_on`; else 3: a check failed, or was skipped where that counts; else 0."""
-    order = list(Severity)
-    if fail_on is not FailOn.NEVER:
-        counted = order[: order.index(Severity(fail_on.value)) + 1]
-        if any(finding.severity in counted for outcome in result.outcomes for finding in outcome.findings):
-            return 1
+    if any(f.severity in counted(fail_on) for outcome in result.outcomes for f in outcome.findings):
+        return 1
     failed = any(outcome.status is Status.FAILED for outcome in result.outcomes)
     skipped = any(outcome.skips for outcome in result.outcomes)
     return 3 if failed or (inconclusive and skipped) else 0
+
+
+def counted(fail_on: FailOn) -> list[Severity]:
+    """The severities at or above `fail_on`."""
+    order = list(Severity)
+    return [] if fail_on is FailOn.NEVER else order[: order.index(Severity(fail_on.value)) + 1]
 
 
 def _formats(text: str) -> list[str]:
@@ -354,6 +362,58 @@ def diff_(
     else:
         _write({out_file.name: text}, out_file.parent)
     raise typer.Exit(0 if found.same else 1)
+
+
+@app.command()
+def cap(
+    path: Annotated[str, typer.Argument(help="file, folder or glob of csv, tsv, jsonl, json or parquet")],
+    unit: Annotated[str, typer.Option(help="column that names the person")],
+    max_records: Annotated[int, typer.Option(min=1, help="records of each person to keep")],
+    out_file: Annotated[Path, typer.Option("--out", help="file to write, of the same format")],
+    seed: Annotated[int, typer.Option(help="draws which records are kept")] = 0,
+    no_progress: Annotated[bool, typer.Option("--no-progress", help="show no progress")] = False,
+) -> None:
+    """Write a copy of a dataset in which no person holds more than a number of records."""
+    from audit.cap import cap as write_capped
+
+    with _progress(no_progress) as tell:
+        done = write_capped(path, unit, max_records, seed, out_file, tell)
+    left_out = f"; {done.missing:,} records without an id were left out" if done.missing else ""
+    out.print(
+        f"{done.kept:,} of {done.records:,} records kept, {done.people_affected:,} of {done.people:,} people "
+        f"affected{left_out}\n{out_file}  sha256 {done.sha256}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def probe(
+    step: Annotated[str, typer.Argument(help="module:factory of a training step; its code is run")],
+    only: Annotated[list[str] | None, typer.Option("--probe", help="one probe's name; may be repeated")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="public; all batches and records tried follow from it")] = 0,
+    brief: Annotated[bool, typer.Option("--brief", help="try fewer neighbours and sizes")] = False,
+    installed: Annotated[bool, typer.Option("--installed", help="do not look into the current folder")] = False,
+    fail_on: Annotated[FailOn, typer.Option(help="exit 1 on a violation of this severity or above")] = FailOn.HIGH,
+    fail_on_inconclusive: Annotated[bool, typer.Option(help="exit 3 when a probe could not judge")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Measure what a training step does to one record: sensitivity, noise, sampling, what it carries on.
+
+    Runs the code named. Exits as `audit run` does.
+    """
+    from audit.probes.command import ProbeError, exit_code, lines, probed
+
+    try:
+        with redirect_stdout(sys.stderr):  # what the step's own code prints is no part of the answer
+            found = probed(step, only, seed=seed, brief=brief, folder=None if installed else Path.cwd())
+    except ProbeError as error:
+        raise TargetError(str(error)) from None
+    if as_json:
+        typer.echo(json.dumps(found.model_dump(mode="json"), indent=2, ensure_ascii=False))
+    for line in () if as_json else lines(found.answers):
+        out.print(line, markup=False, soft_wrap=True)
+    raise typer.Exit(exit_code(found.answers, counted(fail_on), inconclusive=fail_on_inconclusive))
 
 
 @app.command("list")

@@ -580,6 +580,7 @@ class ProbeStatus(StrEnum):
     HOLDS = "holds"  # nothing against it was found
     VIOLATED = "violated"
     NOT_JUDGED = "not-judged"
+    FAILED = "failed"  # the probe itself broke
 
 
 class ProbeAnswer(Model):
@@ -689,6 +690,44 @@ class ClaimResult(Model):
     curve: tuple[CurvePoint, ...] = ()
 
 
+class Utility(Model):
+    """How well synthetic records serve, as the run's own evaluation measured it: mean over seeds."""
+
+    set: Line  # "synthetic", "real", "public-only"
+    metric: Line
+    mean: float
+    spread: float | None = None
+
+
+class RunResult(Model):
+    """A training run, audited by the ledger that it left: a statement of its authors, not a proof."""
+
+    label: Line
+    recipe: Slug
+    variant: Line
+    scale: Line | None
+    dataset: Line | None
+    ledger_sha256: Sha256
+    records: int
+    privacy_unit: Line
+    group_size: int
+    sampler: Sampler
+    expected_batch_size: float
+    clip_norm: float | None
+    noise_multiplier: float
+    steps_accounted: int
+    steps_run: int
+    randomness: Line
+    switches: dict[str, str]
+    accesses: tuple[PrivateAccess, ...]
+    faults: tuple[Line, ...]  # what does not hang together in the ledger
+    departures: tuple[Line, ...]  # where the run is not what was priced
+    verdict: Text
+    verdict_level: Literal["holds", "weaker", "broken", "unknown"]
+    ladder: tuple[Rung, ...]
+    utility: tuple[Utility, ...] = ()
+
+
 class UnitCounts(Model):
     """Records per privacy unit, measured in a file. Percentiles are linear over units, unrounded."""
 
@@ -763,6 +802,7 @@ class AuditResult(Model):
     paper: PaperInfo
     claims: tuple[ClaimResult, ...]
     data: tuple[DataResult, ...]
+    runs: tuple[RunResult, ...] = ()
     outcomes: tuple[Outcome, ...]
     probes: tuple[ProbedStep, ...] = ()
     provenance: Provenance

@@ -22,9 +22,9 @@ def tied(batch: Sequence[Example]) -> TorchDispatchMode:
     return _Tied([example.seed for example in batch])
 
 
-class _Tied(TorchDispatchMode):
+class _Tied(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, seeds: Sequence[int]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.seeds = list(seeds)
         self.draws = 0
 

@@ -1,0 +1,125 @@
+"""Clipped sums of batches that differ in one record, each measured on a fresh run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from torch import Tensor
+
+from audit.probes.neighbours import drawn, example, examples, hard_records
+from audit.probes.plan import Plan
+from audit.probes.step import Example, Loop
+from audit.probes.watch import Session, StepError, clipped_sums, distance
+
+PUBLIC_SEED, ENTROPY = 11, 12  # of every run started here: the same start, the same (unused) noise
+OWN, REMOVED, OTHER = "", "removed", "another record of the pool"
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Two batches that differ at one place: a witness, which replays from these values alone.
+
+    `one` and `other` say what stands at `place`: OWN, REMOVED, OTHER or the name of a hard record.
+    """
+
+    size: int
+    place: int
+    one: str = OWN
+    other: str = REMOVED
+    scale: float = 1.0  # factor on all parameters
+
+    @property
+    def bound(self) -> float:
+        """In units of C: one record more or less moves the sum by C at most, a replaced one by two."""
+        return 1.0 if REMOVED in (self.one, self.other) else 2.0
+
+    @property
+    def is_ordinary(self) -> bool:
+        return {self.one, self.other} <= {OWN, REMOVED, OTHER}
+
+    def __str__(self) -> str:
+        names = [name or "its own record" for name in (self.one, self.other)]
+        at = "" if self.scale == 1 else f", all parameters ×{self.scale:g}"
+        return f"batch of {self.size}, place {self.place}: {names[0]} against {names[1]}{at}"
+
+
+@dataclass(frozen=True)
+class Sum:
+    """S of each mechanism, and the clip norm of the gradient."""
+
+    by_mechanism: dict[str, dict[str, Tensor]]
+    clip_norms: dict[str, float]
+
+    def gap(self, other: Sum) -> float:
+        """The largest L2 distance over mechanisms, in units of their clip norms."""
+        names = {**self.by_mechanism, **other.by_mechanism}
+        norms = {**self.clip_norms, **other.clip_norms}
+        gaps = (distance(self.by_mechanism.get(n, {}), other.by_mechanism.get(n, {})) / norms[n] for n in names)
+        return max(gaps, default=0.0)
+
+
+class Bench:
+    """A loop and what its sums are measured with. StepError where the loop raises."""
+
+    def __init__(self, loop: Loop, plan: Plan) -> None:
+        self.loop, self.plan = loop, plan
+        self.trials = 0
+        self._changed = lru_cache(maxsize=12)(self._changed_uncached)
+
+    @cached_property
+    def has_batches(self) -> bool:
+        return Session(self.loop, seed=PUBLIC_SEED, entropy=ENTROPY).run.batches is not None
+
+    @cached_property
+    def hard(self) -> dict[str, Example]:
+        return hard_records(self.loop, self.plan.seed)
+
+    def batch(self, size: int, scale: float = 1.0) -> list[Example]:
+        seed = self.batch_seed(size, scale)
+        return examples(self.loop, drawn(self.loop, size, seed), seed)
+
+    def batch_seed(self, size: int, scale: float) -> int:
+        return self.plan.seed * 1_000_003 + 1000 * size + round(100 * scale)
+
+    def sum_of(self, batch: Sequence[Example], *, scale: float = 1.0, draws: int = 1) -> Sum:
+        """S of a batch at the start of a run, with the default generators seeded by `draws` before the step."""
+        self.trials += 1
+        calls = Session(self.loop, seed=PUBLIC_SEED, entropy=ENTROPY, scale=scale).step(batch, draws=draws)
+        return Sum(clipped_sums(calls), {call.mechanism: call.clip_norm for call in calls})
+
+    def empty_sum(self) -> Sum:
+        """S(∅), or zero where the step cannot take an empty batch."""
+        try:
+            return self.sum_of([])
+        except StepError:
+            return Sum({}, {})
+
+    def ratio(self, neighbours: Neighbours) -> float:
+        """‖S(D) − S(D')‖ / C."""
+        key = neighbours.size, neighbours.scale, neighbours.place
+        return self._changed(*key, neighbours.one).gap(self._changed(*key, neighbours.other))
+
+    def _changed_uncached(self, size: int, scale: float, place: int, content: str) -> Sum:
+        if content == OWN and place:  # the same batch whatever the place
+            return self._changed(size, scale, 0, OWN)
+        batch = self.batch(size, scale)
+        if content == REMOVED:
+            del batch[place]
+        elif content == OTHER:
+            batch[place] = self._other(size, scale)
+        elif content != OWN:
+            batch[place] = self.hard[content]
+        return self.sum_of(batch, scale=scale)
+
+    def _other(self, size: int, scale: float) -> Example:
+        """A record that the batch does not hold, or, where it holds all, one of them with other randomness."""
+        seed = self.batch_seed(size, scale)
+        order = drawn(self.loop, len(self.loop.records), seed)
+        return example(self.loop, order[size % len(order)], seed + 1)
+
+    def untied(self) -> float:
+        """How far the default generators' state alone moves S of one batch, in units of C; 0 where draws are tied."""
+        batch = self.batch(min(16, len(self.loop.records)))
+        return self.sum_of(batch, draws=1).gap(self.sum_of(batch, draws=2))

@@ -1,0 +1,62 @@
+"""`audit probe`: a step by its name, what the probes answered, as text, and what it exits with."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from audit.probes.load import ProbeError, load
+from audit.probes.plan import BRIEF, FULL
+from audit.probes.suite import PROBES, probe
+from audit.types import ProbeAnswer, ProbedStep, ProbeStatus, Severity
+
+__all__ = ["ProbeError", "exit_code", "lines", "probed"]
+
+MARKS = {
+    ProbeStatus.HOLDS: "holds",
+    ProbeStatus.VIOLATED: "VIOLATED",
+    ProbeStatus.NOT_JUDGED: "not judged",
+    ProbeStatus.FAILED: "failed",
+}
+
+
+def probed(
+    name: str, only: Sequence[str] | None = None, *, seed: int = 0, brief: bool = False, folder: Path | None = None
+) -> ProbedStep:
+    """The answers of the probes in `only` (None: all) on the loop that `name`, "module:factory", makes.
+
+    Raises:
+        ProbeError: no such probe, or no such loop.
+    """
+    for asked in only or ():
+        if asked not in PROBES:
+            close = difflib.get_close_matches(asked, PROBES, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(PROBES)}"
+            raise ProbeError(f"--probe {asked}: no such probe; {hint}")
+    loop = load(name, folder=folder)
+    plan = replace(BRIEF if brief else FULL, seed=seed)
+    return ProbedStep(step=name, seed=seed, answers=probe(loop, plan, only or PROBES))
+
+
+def lines(answers: Sequence[ProbeAnswer]) -> Iterator[str]:
+    """A line for each probe's verdict, and what stands behind it."""
+    for answer in answers:
+        severity = f" ({answer.severity.value})" if answer.severity else ""
+        yield f"{answer.probe:<12} {MARKS[answer.status]}{severity}: {answer.summary}"
+        if answer.value is not None:
+            bound = "" if answer.bound is None else f", bound {answer.bound:g}"
+            figures = "".join(f"; {name} {value:.4g}" for name, value in answer.figures.items())
+            yield f"{'':<12} {answer.statistic}: {answer.value:.4g}{bound}{figures}; {answer.trials:,} trials"
+        if answer.status is ProbeStatus.VIOLATED and answer.witness:
+            yield f"{'':<12} witness: {answer.witness}"
+
+
+def exit_code(answers: Sequence[ProbeAnswer], fail_on: Sequence[Severity], *, inconclusive: bool) -> int:
+    """1: a violation of a severity in `fail_on`; else 3: a probe failed, or did not judge where that counts; else 0."""
+    if any(answer.severity in fail_on for answer in answers if answer.severity):
+        return 1
+    failed = any(answer.status is ProbeStatus.FAILED for answer in answers)
+    unjudged = any(answer.status is ProbeStatus.NOT_JUDGED for answer in answers)
+    return 3 if failed or (inconclusive and unjudged) else 0

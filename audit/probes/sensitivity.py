@@ -1,0 +1,133 @@
+"""How far one record moves the clipped sum: one record more or less, one replaced, one alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import numpy as np
+
+from audit.probes.answers import answer
+from audit.probes.bench import OTHER, OWN, REMOVED, Bench, Neighbours
+from audit.probes.neighbours import batch_sizes
+from audit.probes.plan import ROUNDING
+from audit.probes.watch import StepError
+from audit.types import ProbeAnswer, ProbeStatus
+
+MEASURED = list[tuple[Neighbours, float]]
+
+
+def sensitivity(bench: Bench) -> ProbeAnswer:
+    """The largest ‖S(D) − S(D′)‖ / C over the neighbours tried, and the neighbours that gave it.
+
+    A removal may move S by C, a replacement by 2 C (the triangle inequality through the removal); with
+    replace-one accounting only replacements are neighbours.
+    """
+    before = bench.trials
+    measured, refused = _measure(bench)
+    worst, value = max(measured, key=lambda pair: (pair[1] / pair[0].bound, pair[0].bound))
+    violated = value > worst.bound * (1 + ROUNDING)
+    assumed = " That records are finite and of ordinary size is taken from the loop." * bench.loop.records_checked
+    turned_away = f" Refused by the step: {', '.join(refused)}." if refused else ""
+    return answer(
+        "sensitivity",
+        ProbeStatus.VIOLATED if violated else ProbeStatus.HOLDS,
+        _summary(measured, worst, value, violated=violated) + assumed + turned_away,
+        statistic="largest ‖S(D) − S(D′)‖ / C found" + (" (one record replaced)" if worst.bound == 2 else ""),
+        value=value,
+        bound=worst.bound,
+        figures=dict(_figures(measured)),
+        trials=bench.trials - before,
+        witness=str(worst),
+    )
+
+
+def _measure(bench: Bench) -> tuple[MEASURED, list[str]]:
+    """Every pair that the loop takes with its ratio, and the hard records that it refuses."""
+    measured: MEASURED = []
+    refused: dict[str, None] = {}
+    for neighbours in _tried(bench):
+        if {neighbours.one, neighbours.other} & set(refused):
+            continue
+        try:
+            measured.append((neighbours, bench.ratio(neighbours)))
+        except StepError:
+            if neighbours.is_ordinary:
+                raise
+            refused[neighbours.one] = None
+    return measured, list(refused)
+
+
+def _tried(bench: Bench) -> Iterator[Neighbours]:
+    """Ordinary records at several places, then hard ones."""
+    plan, removals = bench.plan, bench.loop.neighboring_relation != "replace-one"
+    for scale in plan.scales:
+        sizes = batch_sizes(bench.loop, plan.sizes)
+        for size in sizes if scale == 1 else sizes[-1:]:
+            places = np.random.default_rng(bench.batch_seed(size, scale)).permutation(size)[: plan.places]
+            for place in map(int, places):
+                if removals:
+                    yield Neighbours(size, place, OWN, REMOVED, scale)
+                yield Neighbours(size, place, OWN, OTHER, scale)
+            if size not in batch_sizes(bench.loop, plan.hard_sizes) and size != sizes[-1]:
+                continue
+            for name in bench.hard:
+                if removals:
+                    yield Neighbours(size, int(places[0]), name, REMOVED, scale)
+                yield Neighbours(size, int(places[0]), name, OWN, scale)
+
+
+def _figures(measured: MEASURED) -> Iterator[tuple[str, float]]:
+    """The largest ratio of each kind of neighbours."""
+    kinds = {
+        "ordinary record removed": (True, 1.0),
+        "ordinary record replaced": (True, 2.0),
+        "hard record removed": (False, 1.0),
+        "hard record put in": (False, 2.0),
+    }
+    for name, (ordinary, bound) in kinds.items():
+        ratios = [ratio for n, ratio in measured if n.is_ordinary is ordinary and n.bound == bound]
+        if ratios:
+            yield name, max(ratios)
+
+
+def _summary(measured: MEASURED, worst: Neighbours, value: float, *, violated: bool) -> str:
+    if not violated:
+        most = f"the most was {value:.4g} C"
+        return f"No neighbour tried moved the clipped sum by more than {_times(worst.bound)}; {most}."
+    ordinary = [ratio for n, ratio in measured if n.is_ordinary and n.bound == worst.bound]
+    usual = f" Ordinary records move it by up to {max(ordinary):.4g} C;" if ordinary and not worst.is_ordinary else ""
+    moved = "without bound (the sum is no longer finite)" if np.isinf(value) else f"by {value:.4g} C"
+    return (
+        f"One record moves the clipped sum {moved}, where the noise is scaled for {_times(worst.bound)}.{usual} "
+        "A guarantee is about the worst case."
+    )
+
+
+def _times(bound: float) -> str:
+    return "C" if bound == 1 else f"{bound:g} C"
+
+
+def precision(bench: Bench) -> ProbeAnswer:
+    """The largest ‖S({j}) − S(∅)‖ / C: the norm of one clipped gradient, where rounding shows best.
+
+    Clipping in low precision without a margin overshoots C by less than 1 %, which a loose tolerance misses.
+    """
+    before, ratios, empty = bench.trials, dict[str, float](), bench.empty_sum()
+    singles = {f"record {n}": e for n, e in enumerate(bench.batch(min(16, len(bench.loop.records))))}
+    for name, example in {**singles, **bench.hard}.items():
+        with suppress(StepError):  # a record that the step refuses moves nothing
+            ratios[name] = bench.sum_of([example]).gap(empty)
+    worst = max(ratios, key=lambda name: ratios[name])
+    violated = ratios[worst] > 1 + ROUNDING
+    return answer(
+        "precision",
+        ProbeStatus.VIOLATED if violated else ProbeStatus.HOLDS,
+        f"The clipped gradient of one record has a norm of up to {ratios[worst]:.5g} C."
+        + (" Clip to a norm below C by the rounding error, or in float32." if violated else ""),
+        statistic="largest ‖S({j}) − S(∅)‖ / C",
+        value=ratios[worst],
+        bound=1.0,
+        trials=bench.trials - before,
+        witness=f"a batch of one: {worst}",
+    )
