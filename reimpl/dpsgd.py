@@ -187,9 +187,10 @@ def clipped_sums(gradients: Mapping[str, Tensor], clip_norm: float) -> Tensors:
 
     A record whose gradient is not finite contributes nothing: it must not be able to spoil the sum.
     """
-    squared = torch.stack([g.flatten(1).double().square().sum(1) for g in gradients.values()]).sum(0)
-    finite = torch.isfinite(squared)
-    factor = torch.where(finite, (clip_norm / (squared.sqrt() + 1e-6)).clamp(max=1.0), torch.zeros_like(squared))
+    norms = [torch.linalg.vector_norm(g.reshape(len(g), -1), dim=1, dtype=torch.float64) for g in gradients.values()]
+    norm = torch.linalg.vector_norm(torch.stack(norms), dim=0)
+    finite = torch.isfinite(norm)
+    factor = torch.where(finite, (clip_norm / (norm + 1e-6)).clamp(max=1.0), torch.zeros_like(norm))
     if not bool(finite.all()):
         gradients = {name: torch.nan_to_num(g, nan=0.0, posinf=0.0, neginf=0.0) for name, g in gradients.items()}
     return {name: torch.einsum("b,b...->...", factor.to(g.dtype), g) for name, g in gradients.items()}

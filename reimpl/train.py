@@ -258,12 +258,14 @@ def train(
     resume: bool = False,
     insecure_noise_seed: int | None = None,
     device: str = "cpu",
+    loss_shown: bool = False,
     on_step: Callable[[Progress], None] = lambda _: None,
 ) -> Path:
     """Train as recipe says and leave the folder `out`; returns it.
 
     resume goes on from the last checkpoint of the same recipe and records. ResumeError: out holds something else.
-    insecure_noise_seed makes noise and sampling repeatable, and the guarantee void; the ledger says so.
+    insecure_noise_seed makes noise and sampling repeatable, and the guarantee void; loss_shown: on_step shows losses
+    to somebody. The ledger says both.
     """
     checkpoints = Checkpoints(out)
     check_folder(out, checkpoints, recipe, resume)
@@ -282,6 +284,9 @@ def train(
     if run is None:
         run = begun(recipe, trainable, chosen, entropy, digest)
         write_durably(out / RECIPE, recipe.as_json())
+    if loss_shown:
+        what, why = "the mean loss of each step is shown on a terminal", "stored nowhere; the steps are fixed before"
+        run.recorder.access(what, covered=True, why=why)
     checkpoints.write(run.tensors(), run.state())
     loop(run, checkpoints, on_step)
     run.private_step.close()
