@@ -27,6 +27,7 @@ class Need(StrEnum):
     DATA = "data"
     CORPUS = "corpus"
     CODE = "code"
+    LEDGER = "ledger"
 
 
 HOW_TO_SUPPLY = {
@@ -34,6 +35,7 @@ HOW_TO_SUPPLY = {
     Need.DATA: "the private data: --data NAME=PATH",
     Need.CORPUS: "a pretraining corpus: --corpus NAME=PATH",
     Need.CODE: "a checkout of the released code: --code PATH",
+    Need.LEDGER: "the ledger of a training run: --ledger PATH",
 }
 
 

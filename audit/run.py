@@ -15,7 +15,9 @@ from pathlib import Path
 
 from audit.check import Check, all_checks
 from audit.ladder import claim_result
+from audit.ledger import read_ledger
 from audit.records import Records, open_records
+from audit.runs import audited
 from audit.setting import Setting, settings
 from audit.subject import Subject
 from audit.target import Target, TargetError, resolve
@@ -28,8 +30,10 @@ from audit.types import (
     PaperCard,
     PaperInfo,
     Provenance,
+    RunResult,
     Skip,
 )
+from audit.utility import read_utility
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
 VERSIONED = ("dp-claim-audit", "dp-accounting", "numpy", "scipy", "pydantic", "pyarrow", "datasketch", "opacus")
@@ -40,6 +44,7 @@ def run_audit(
     data: Mapping[str, str | Path] | None = None,
     corpora: Mapping[str, str | Path] | None = None,
     code: str | Path | None = None,
+    ledgers: Iterable[str | Path] = (),
     *,
     jobs: int = 1,
     cache: Path | None = None,
@@ -54,32 +59,36 @@ def run_audit(
         data: private data, dataset name on the card -> "PATH[,text=COL][,unit=COL]".
         corpora: pretraining corpora, corpus name on the card -> the same.
         code: a checkout of the authors' code; read, never run.
+        ledgers: ledgers of training runs, or the folders of these runs.
         jobs: processes that price claims; above 1 the caller needs a `__main__` guard.
         cache: folder for prices of earlier runs, or None; it holds no data and may be deleted.
         progress: called as (stage, done, total).
         debug: print the traceback of a check that fails.
 
     Raises:
-        TargetError, CardError, RecordsError: one line each, before anything is computed.
+        TargetError, CardError, RecordsError, LedgerError: one line each, before anything is computed.
     """
     begun, clock = datetime.now(UTC), time.monotonic()
     tell = progress or (lambda stage, done, total: None)
     found = resolve(target)
     opened = _open(found, {**found.data, **_specs(data)}, {d.name: d.manifest for d in found.card.dataset}, "dataset")
     opened_corpora = _open(found, {**found.corpora, **_specs(corpora)}, _corpora(found.card), "corpus")
+    runs = _runs([*found.ledgers, *map(Path, ledgers)], cache, tell)
     measured = _measure(opened, opened_corpora, tell)
     counts = {name: c for name in opened if (c := opened[name].counts) is not None}
     claims = _price(list(settings(found.card, counts)), jobs, cache, tell)
     folder = Path(code) if code is not None else found.code
     if folder is not None and not folder.is_dir():
         raise TargetError(f"{folder}: expected a folder with a checkout of the released code")
-    subject = Subject(found.card, found.manifests, opened, opened_corpora, folder, claims)
+    subject = Subject(found.card, found.manifests, opened, opened_corpora, folder, claims, runs)
     outcomes = _answer(subject, all_checks().values(), tell, debug)
     inputs = {f"{r.role} {r.name}": r.identity.sha256 for r in measured}
+    inputs |= {f"ledger {place}": run.ledger_sha256 for place, run in enumerate(runs, 1)}
     return AuditResult(
         paper=_paper(found.card),
         claims=claims,
         data=measured,
+        runs=runs,
         outcomes=outcomes,
         provenance=Provenance(
             command=command[:600],
@@ -96,17 +105,17 @@ def _specs(given: Mapping[str, str | Path] | None) -> dict[str, str]:
     return {name: str(spec) for name, spec in (given or {}).items()}
 
 
-def _corpora(card: PaperCard) -> dict[str, str]:
+def _corpora(card: PaperCard) -> dict[str, str | None]:
     return {corpus.name: corpus.manifest for corpus in card.corpus}
 
 
-def _open(found: Target, specs: Mapping[str, str], names: Mapping[str, str], what: str) -> dict[str, Records]:
+def _open(found: Target, specs: Mapping[str, str], names: Mapping[str, str | None], what: str) -> dict[str, Records]:
     """Open every file by its name on the card; a name that the card does not know is refused."""
     for name in specs:
         if name not in names:
             known = ", ".join(sorted(names)) or "none"
             raise TargetError(f"{name}: the card of {found.card.id} names no such {what}; it names: {known}")
-    return {name: open_records(spec, name, found.manifests.get(names[name])) for name, spec in specs.items()}
+    return {name: open_records(spec, name, found.manifests.get(names[name] or "")) for name, spec in specs.items()}
 
 
 def _measure(
@@ -130,6 +139,17 @@ def _measure(
     if todo:
         tell("reading data", len(todo), len(todo))
     return tuple(results)
+
+
+def _runs(paths: Iterable[Path], cache: Path | None, tell: Progress) -> tuple[RunResult, ...]:
+    """Every run priced by its ledger. All are read before one is priced; a copy of a ledger counts once."""
+    read = {found.sha256: (found, path) for path in paths for found in (read_ledger(path),)}
+    utilities = {sha: read_utility(path, sha) if path.is_dir() else () for sha, (_, path) in read.items()}
+    priced: list[RunResult] = []
+    for sha, (found, _) in read.items():
+        tell("pricing runs", len(priced), len(read))
+        priced.append(audited(found, cache, utilities[sha]))
+    return tuple(priced)
 
 
 def _price(todo: list[Setting], jobs: int, cache: Path | None, tell: Progress) -> tuple[ClaimResult, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,13 +27,14 @@ class Target:
     data: Mapping[str, str] = field(default_factory=dict)
     corpora: Mapping[str, str] = field(default_factory=dict)
     code: Path | None = None
+    ledgers: tuple[Path, ...] = ()
 
 
 def resolve(target: str | Path) -> Target:
     """The card and companions that `target` names.
 
     A folder with a card.toml wins over a built-in card of the same name; it may hold `manifests/*.toml`,
-    `data/<dataset>.<ending>`, `corpora/<corpus>.<ending>` and `code/`.
+    `data/<dataset>.<ending>`, `corpora/<corpus>.<ending>`, `code/` and `ledgers/` (one *.json a run, or its folder).
 
     Raises:
         TargetError: neither a folder with a card.toml nor a built-in paper.
@@ -49,6 +51,15 @@ def resolve(target: str | Path) -> Target:
     if folder.is_dir():
         raise TargetError(f"{target}: expected a card.toml in this folder; the README shows one")
     raise TargetError(_unknown(name, ident, sorted(papers)))
+
+
+def card_path(target: str | Path) -> str:
+    """Where the target's card stands, as a reader of the repository would name it; never an absolute path."""
+    folder = Path(target).parent if Path(target).name == "card.toml" else Path(target)
+    if not (folder / "card.toml").is_file():
+        return f"audit/papers/{str(target).rstrip('/').removeprefix(PREFIX)}.toml"
+    relative = Path(os.path.relpath(folder / "card.toml")).as_posix()
+    return "card.toml" if relative.startswith("..") else relative
 
 
 def _unknown(name: str, ident: str, papers: list[str]) -> str:
@@ -71,6 +82,7 @@ def _from_folder(folder: Path) -> Target:
         _named_files(folder / "data"),
         _named_files(folder / "corpora"),
         code if code.is_dir() else None,
+        tuple(sorted(path for path in (folder / "ledgers").glob("*") if path.is_dir() or path.suffix == ".json")),
     )
 
 

@@ -1,0 +1,62 @@
+"""Is the run that a ledger records the one that was priced?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from audit.check import Need, check
+from audit.rungs import bracket_text
+from audit.subject import Subject
+from audit.types import Basis, Evidence, Finding, RunResult, Severity, Skip
+
+
+@check("run-not-as-accounted", "Is the run that a ledger records the one that was priced?", needs=(Need.LEDGER,))
+def run_not_as_accounted(subject: Subject) -> Iterator[Finding | Skip]:
+    """## What it looks for
+
+    Ledgers whose run is not the mechanism they say was priced: more noisy updates than accounted, another
+    sampler, noise multiplier, sampling probability or group size, batches skipped without noise, gradients
+    that were not clipped, batch sizes that Poisson sampling all but never draws, noise from a fixed seed.
+
+    ## Why it matters
+
+    An ε belongs to the mechanism that was priced. If another one ran, the ε of the run is another, and a
+    fixed seed lets whoever learns it take the noise away.
+
+    ## What it cannot see
+
+    Anything that the ledger does not record: a loop that records what it should have done. Batch sizes are
+    judged by their sum and their ends only, so a sampler that imitates the sizes of Poisson batches passes.
+    """
+    for run in subject.runs:
+        if run.faults:
+            yield Skip(
+                reason=f"The ledger of {run.label} does not hang together, so nothing is judged by it.",
+                needs="the ledger as the run wrote it",
+            )
+            continue
+        wrong = list(run.departures)
+        if run.randomness == "fixed-seed":
+            wrong.append("noise and batches come from a fixed seed")
+        if wrong:
+            yield _finding(run, wrong)
+
+
+def _finding(run: RunResult, wrong: list[str]) -> Finding:
+    at = f"ledger {run.ledger_sha256[:12]}"
+    priced = [
+        Evidence(source="accounting", where=f"rung as-run ({rung.method})"[:600], what=f"ε {bracket_text(rung)}")
+        for rung in run.ladder
+        if rung.id == "as-run" and rung.unavailable is None
+    ]
+    return Finding(
+        severity=Severity.HIGH,
+        basis=Basis.COMPUTED,
+        summary=f"The run {run.label} is not the one that was priced: {'; '.join(wrong)}.",
+        evidence=(
+            *(Evidence(source="ledger", where=at, what=what) for what in wrong),
+            *priced,
+        ),
+        remedy="Price what ran, or run what was priced: the same sampler, noise, steps and unit, every batch noised, "
+        "noise from OS entropy.",
+    )
