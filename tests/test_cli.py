@@ -25,7 +25,6 @@ citation = "Draft"
 read = "full text"
 [[dataset]]
 name = "notes"
-manifest = "notes"
 records = {{ value = 1000, where = "S1", known = "paper" }}
 [[mechanism]]
 id = "lm"
@@ -199,7 +198,23 @@ def test_validate_names_every_bad_file_and_passes_the_good(folder: Path, tmp_pat
     good = cli("validate", str(folder / "card.toml"), cwd=tmp_path)
     assert (good.returncode, good.stdout) == (0, "1 valid\n")
     both = cli("validate", str(folder / "card.toml"), "bad.toml", cwd=tmp_path)
-    refused(both, "bad.toml")
+    assert both.returncode == 2
+    complaints = both.stderr.strip().splitlines()
+    assert len(complaints) == 6  # every key that is missing, each in a line of its own
+    assert all(line.startswith("audit: bad.toml: ") for line in complaints)
+
+
+def test_an_unknown_manifest_is_refused_with_what_to_do(folder: Path, tmp_path: Path) -> None:
+    card = folder / "card.toml"
+    text = card.read_text(encoding="utf-8").replace('name = "notes"', 'name = "notes"\nmanifest = "nots"')
+    card.write_text(text, encoding="utf-8")
+    for command in ("run", "validate"):
+        refused(cli(command, str(card), cwd=tmp_path), "card.toml", "manifests/nots.toml", "leave the key out")
+    (folder / "manifests").mkdir()
+    lines = ["version = 1", *(f'{key} = "nots"' for key in ("id", "name", "source", "how_to_get", "unit_note"))]
+    manifest = "\n".join([*lines, 'kind = "private"', "obtainable = false\n"])
+    (folder / "manifests" / "nots.toml").write_text(manifest, encoding="utf-8")
+    assert cli("validate", str(card), cwd=tmp_path).returncode == 0
 
 
 def test_every_check_is_listed_and_explained(tmp_path: Path) -> None:

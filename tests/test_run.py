@@ -30,7 +30,6 @@ citation = "Draft"
 read = "full text"
 [[dataset]]
 name = "notes"
-manifest = "notes"
 records = { value = 1000, where = "S1", known = "paper" }
 several_records_per_person = { value = true, where = "S1", known = "paper" }
 [[mechanism]]

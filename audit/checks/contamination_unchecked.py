@@ -38,7 +38,7 @@ def _evidence(corpus: CorpusUse) -> Evidence:
 
 
 def _finding(subject: Subject, mechanism: Mechanism, corpora: list[CorpusUse]) -> Finding:
-    known = [subject.manifests.get(corpus.manifest) for corpus in corpora]
+    known = [subject.manifests.get(corpus.manifest or "") for corpus in corpora]
     names = ", ".join(m.name if m else c.name for m, c in zip(known, corpora, strict=True))
     read = any(value(corpus.overlap_checked) is False for corpus in corpora)
     return Finding(
@@ -83,9 +83,10 @@ def contamination_unchecked(subject: Subject) -> Iterator[Finding | Skip]:
         else:
             judged.add(mechanism.id)
     yield from readings_alone(subject, IDENT, judged, Severity.MEDIUM, REMEDY)
-    if silent:
+    if silent or not subject.card.mechanism:
         yield Skip(
-            reason=f"Whether overlap with the pretraining data was looked for is not known for {'; '.join(silent)}.",
+            reason="Whether overlap with the pretraining data was looked for is not known for "
+            f"{'; '.join(silent) or 'any model'}.",
             needs="overlap_checked of each [[corpus]], read in paper or code; or the files themselves: "
             "--data NAME=PATH --corpus NAME=PATH",
         )

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from audit.check import Need, check
 from audit.evidence import caution, from_fact, observed_in, readings_alone
 from audit.subject import Subject
-from audit.training import delta_of, sampling_probability, steps_accounted, value
+from audit.training import delta_of, draws_batches, sampling_probability, steps_accounted, value
 from audit.types import Basis, Evidence, Finding, Mechanism, Sampler, Severity, Skip
 
 IDENT = "empty-batch-skipped"
 REMEDY = "Add noise and take the step for every batch, also for an empty one, as the accountant assumes."
+NEVER = 50  # records in a batch from which an empty one is out of the question: (1-B/N)^N is at most e^-B
 NOTICEABLE = 0.01  # share of δ, or of a run, below which an empty batch is not worth a warning
 Run = tuple[str, int, float, int, float]  # data set, N, q, T, δ
 
@@ -48,12 +49,12 @@ def empty_batch_skipped(subject: Subject) -> Iterator[Finding | Skip]:
     silent = []
     for mechanism in subject.card.mechanism:
         sampler = value(mechanism.sampler_coded)
-        if sampler not in (None, Sampler.POISSON):
-            continue  # batches of these loaders are never empty
+        if sampler not in (None, Sampler.POISSON) or not draws_batches(mechanism):
+            continue  # batches of these loaders are never empty, and votes have none
         handled = value(mechanism.empty_batch)
         if handled is None:
             silent.append(mechanism.id)
-        elif handled == "skip" or (handled == "crash" and _may_stop(tuple(_runs(subject, mechanism)))):
+        elif handled == "skip" or (handled == "crash" and _may_stop(subject, mechanism)):
             yield _finding(subject, mechanism, handled)
     judged = {m.id for m in subject.card.mechanism} - set(silent)
     yield from readings_alone(subject, IDENT, judged, Severity.LOW, REMEDY)
@@ -70,6 +71,10 @@ def _finding(subject: Subject, mechanism: Mechanism, handled: str) -> Finding:
     what = "are skipped without noise" if handled == "skip" else "stop the run"
     known = tuple(_runs(subject, mechanism))
     severity, follows, sums = (_skipped if handled == "skip" else _stopped)(known)
+    batch = value(mechanism.batch_size) or 0
+    if not known and batch >= NEVER:
+        severity = Severity.INFO
+        follows = f"At {batch:,} records a batch this is too rare to matter: below e^-{batch} a step."
     return Finding(
         severity=severity,
         basis=Basis.COMPUTED if known else Basis.READ,
@@ -117,8 +122,11 @@ def _expected(run: Run) -> float:
     return steps * math.exp(records * math.log1p(-probability)) if probability < 1 else 0.0
 
 
-def _may_stop(known: tuple[Run, ...]) -> bool:
-    return not known or max(_expected(run) for run in known) >= NOTICEABLE
+def _may_stop(subject: Subject, mechanism: Mechanism) -> bool:
+    known = tuple(_runs(subject, mechanism))
+    if not known:
+        return (value(mechanism.batch_size) or 0) < NEVER
+    return max(_expected(run) for run in known) >= NOTICEABLE
 
 
 def _stopped(known: tuple[Run, ...]) -> tuple[Severity, str, tuple[Evidence, ...]]:

@@ -58,9 +58,10 @@ def label_distribution_released(subject: Subject) -> Iterator[Finding | Skip]:
             )
     judged = {m.id for m in subject.card.mechanism} - set(silent)
     yield from readings_alone(subject, IDENT, judged, Severity.HIGH, REMEDY)
-    if silent:
+    if silent or not subject.card.mechanism:
         yield Skip(
-            reason=f"How the labels of the synthetic texts are drawn is not known for {', '.join(silent)}.",
+            reason="How the labels of the synthetic texts are drawn is not known for "
+            f"{', '.join(silent) or 'any model'}.",
             needs="label_distribution (uniform, exact or noised) of the [[mechanism]], read in paper or code",
             claims=tuple(c for name in silent for c in subject.claims_of(mechanism=name)),
         )

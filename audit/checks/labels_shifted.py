@@ -75,10 +75,10 @@ def labels_shifted(subject: Subject) -> Iterator[Finding | Skip]:
             yield _finding(subject, dataset, real, made)
     if not judged:
         yield from readings_alone(subject, IDENT, (), Severity.MEDIUM, REMEDY)
-    if silent:
+    if silent or not subject.card.dataset:
         yield Skip(
-            reason=f"What each label index means in data and in generation is not known, or not in the same words, "
-            f"for {', '.join(silent)}.",
+            reason="What each label index means in data and in generation is not known, or not in the same words, "
+            f"for {', '.join(silent) or 'any dataset'}.",
             needs="labels_in_data and labels_in_generation of the [[dataset]], in the same words",
             claims=tuple(c for name in silent for c in subject.claims_of(dataset=name)),
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from audit.check import Need, check
 from audit.evidence import caution, from_fact, observed_in, readings_alone
 from audit.subject import Subject
-from audit.training import value
+from audit.training import draws_batches, value
 from audit.types import Basis, Evidence, Finding, Mechanism, Severity, Skip
 
 IDENT = "per-record-gradient-coupled"
@@ -38,7 +38,7 @@ def per_record_gradient_coupled(subject: Subject) -> Iterator[Finding | Skip]:
     training step.
     """
     silent = []
-    for mechanism in subject.card.mechanism:
+    for mechanism in filter(draws_batches, subject.card.mechanism):
         couplings = tuple(_couplings(mechanism))
         if couplings:
             yield _finding(subject, mechanism, couplings)

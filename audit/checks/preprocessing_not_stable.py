@@ -97,9 +97,10 @@ def preprocessing_not_stable(subject: Subject) -> Iterator[Finding | Skip]:
             yield _finding(subject, dataset)
     if len(silent) == len(subject.card.dataset):
         yield from readings_alone(subject, IDENT, (), Severity.MEDIUM, REMEDY)
-    if silent:
+    if silent or not subject.card.dataset:
         yield Skip(
-            reason=f"Whether classes are balanced before training is not known for {', '.join(silent)}.",
+            reason="Whether classes are balanced before training is not known for "
+            f"{', '.join(silent) or 'any dataset'}.",
             needs="class_balance (minimum-class-count, fixed-n or none) of the [[dataset]]",
             claims=tuple(c for name in silent for c in subject.claims_of(dataset=name)),
         )

@@ -76,9 +76,10 @@ def run_not_recoverable(subject: Subject) -> Iterator[Finding | Skip]:
             silent.append(mechanism.id)
     judged = {m.id for m in subject.card.mechanism} - set(silent)
     yield from readings_alone(subject, IDENT, judged, Severity.LOW, REMEDY)
-    if silent:
+    if silent or not subject.card.mechanism:
         yield Skip(
-            reason=f"Whether the release suffices to rebuild the run is not known for {', '.join(silent)}.",
+            reason="Whether the release suffices to rebuild the run is not known for "
+            f"{', '.join(silent) or 'any model'}.",
             needs="code_missing, dependency_patched or steps_of_released_checkpoint of the [[mechanism]]; where the "
             "code was read whole and nothing is amiss, the fact with stated = false",
             claims=tuple(c for name in silent for c in subject.claims_of(mechanism=name)),

@@ -8,7 +8,7 @@ from audit.check import Need, check
 from audit.evidence import caution, from_fact, observed_in, readings_alone
 from audit.rungs import bracket_text, from_rung, noise_text, rung_of
 from audit.subject import Subject
-from audit.training import value
+from audit.training import draws_batches, value
 from audit.types import Basis, ClaimResult, Finding, Mechanism, Rung, Sampler, Severity, Skip
 
 IDENT = "sampling-mismatch"
@@ -47,7 +47,7 @@ def sampling_mismatch(subject: Subject) -> Iterator[Finding | Skip]:
     and that in the loader.
     """
     silent = []
-    for mechanism in subject.card.mechanism:
+    for mechanism in filter(draws_batches, subject.card.mechanism):
         accounted, coded = value(mechanism.sampler_accounted), value(mechanism.sampler_coded)
         if accounted is None or coded is None:
             silent.append(mechanism.id)

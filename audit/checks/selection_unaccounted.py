@@ -66,9 +66,9 @@ def selection_unaccounted(subject: Subject) -> Iterator[Finding | Skip]:
             silent.append(mechanism.id)
     judged = {m.id for m in subject.card.mechanism} - set(silent)
     yield from readings_alone(subject, IDENT, judged, Severity.MEDIUM, REMEDY)
-    if silent:
+    if silent or not subject.card.mechanism:
         yield Skip(
-            reason=f"Whether anything was chosen on private data is not known for {', '.join(silent)}.",
+            reason=f"Whether anything was chosen on private data is not known for {', '.join(silent) or 'any model'}.",
             needs="selection (what is chosen, on which records) and selection_accounted of the [[mechanism]]",
             claims=tuple(c for name in silent for c in subject.claims_of(mechanism=name)),
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from audit.check import Need, check
 from audit.evidence import caution, from_fact, observed_in, readings_alone
 from audit.subject import Subject
-from audit.training import learning_rate_at, value
+from audit.training import draws_batches, learning_rate_at, value
 from audit.types import Basis, Finding, LearningRate, Mechanism, Severity, Skip
 
 IDENT = "training-had-no-effect"
@@ -36,7 +36,7 @@ def training_had_no_effect(subject: Subject) -> Iterator[Finding | Skip]:
     the update. A decay to 0 or below at the end of a run is not looked for.
     """
     silent = []
-    for mechanism in subject.card.mechanism:
+    for mechanism in filter(draws_batches, subject.card.mechanism):
         rate = value(mechanism.learning_rate)
         if rate is None:
             silent.append(mechanism.id)

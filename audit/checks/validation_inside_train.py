@@ -79,9 +79,10 @@ def validation_inside_train(subject: Subject) -> Iterator[Finding | Skip]:
         (silent if result is None and stated is None else judged).append(dataset.name)
     if not judged:
         yield from readings_alone(subject, IDENT, (), Severity.LOW, REMEDY)
-    if silent:
+    if silent or not subject.card.dataset:
         yield Skip(
-            reason=f"Whether validation records are kept out of training is not known for {', '.join(silent)}.",
+            reason="Whether validation records are kept out of training is not known for "
+            f"{', '.join(silent) or 'any dataset'}.",
             needs="validation_inside_train of the [[dataset]], or a folder with both files: --data NAME=FOLDER",
             claims=tuple(c for name in silent for c in subject.claims_of(dataset=name)),
         )

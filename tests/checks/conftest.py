@@ -22,7 +22,7 @@ def fact(value: Any, known: str = "code") -> dict[str, Any]:
 
 
 def facts(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: fact(value) for name, value in values.items()}
+    return {name: value if name == "kind" else fact(value) for name, value in values.items()}
 
 
 def paper(

@@ -70,8 +70,42 @@ def test_a_checkpoint_beyond_the_script_leaves_the_steps_unknown(ask):
 def test_a_second_dataset_of_unknown_size_is_skipped_beside_one_that_is_clean():
     card = load_card(Path(__file__).parents[1] / "cases" / IDENT / "good" / "same" / "card.toml")
     claim = card.claim[0].model_copy(update={"datasets": ("reviews", "letters")})
-    letters = DatasetUse(name="letters", manifest="letters")
-    both = card.model_copy(update={"dataset": (*card.dataset, letters), "claim": (claim,)})
+    steps = card.mechanism[0].steps_run.model_copy(update={"value": 50_000})  # a number says nothing of other data
+    mechanism = card.mechanism[0].model_copy(update={"steps_run": steps})
+    both = card.model_copy(
+        update={
+            "dataset": (*card.dataset, DatasetUse(name="letters")),
+            "claim": (claim,),
+            "mechanism": (mechanism,),
+        }
+    )
     [skip] = all_checks()[IDENT].run(Subject(both))
     assert isinstance(skip, Skip)
     assert "m on letters" in skip.reason
+
+
+def test_epochs_run_as_accounted_are_clean_whatever_the_number_of_records(ask):
+    mechanism = {"batch_size": 32, "epochs": 8, "epochs_run": 8}
+    assert ask(IDENT, mechanism=mechanism) == []
+    assert ask(IDENT, mechanism=mechanism, dataset={"records": 42_176}) == []
+
+
+def test_epochs_accounted_alone_are_a_skip(ask):
+    [skip] = ask(IDENT, mechanism={"batch_size": 32, "epochs": 8}, dataset={"records": 42_176})
+    assert isinstance(skip, Skip)
+    assert "epochs_run" in skip.needs
+
+
+@pytest.mark.parametrize(("epochs_run", "severity"), [(16, Severity.HIGH), (4, Severity.LOW)])
+def test_other_epochs_than_accounted_are_found(ask, epochs_run, severity):
+    mechanism = {"batch_size": 32, "epochs": 8, "epochs_run": epochs_run}
+    [finding] = ask(IDENT, mechanism=mechanism, dataset={"records": 32_000})
+    assert finding.severity is severity
+    assert f"8,000 steps accounted, {epochs_run * 1000:,} run" in " ".join(e.what for e in finding.evidence)
+
+
+def test_a_step_more_in_several_hundred_is_noted_and_breaks_nothing(ask):
+    mechanism = {"batch_size": 4096, "epochs": 10, "steps_run": 440}
+    [finding] = ask(IDENT, mechanism=mechanism, dataset={"records": 180_000})
+    assert (finding.severity, finding.basis) == (Severity.INFO, Basis.COMPUTED)
+    assert "439 steps accounted, 440 run" in " ".join(e.what for e in finding.evidence)
