@@ -259,10 +259,15 @@ def checked(baseline: Baseline) -> Baseline:
 
 
 def per_record_positions(module: nn.Module) -> nn.Module:
-    """BART's decoder looks one row of positions up for the batch; without `position_ids` it does so per record."""
+    """BART's decoder looks one row of positions up for the batch; without `position_ids` it does so per record.
+
+    Opacus' hooks take every positional argument for a tensor, so the number among them goes by its name; and they do
+    not fire where the input wants a gradient that never comes, as the encoder's slice of embeddings does.
+    """
 
     def hook(_module: nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        return args, {name: value for name, value in kwargs.items() if name != "position_ids"}
+        named = {name: value for name, value in kwargs.items() if name != "position_ids"}
+        return (args[0].detach(),), {**named, **dict(zip(("cache_length",), args[1:2], strict=False))}
 
     for inner in module.modules():
         if type(inner).__name__ == "BartLearnedPositionalEmbedding":
