@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from pydantic import ValidationError
 
@@ -43,3 +46,25 @@ def read(path: Path) -> AuditResult:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise ResultError(f"{path}: {place}: {first['msg']}; run the audit again") from None
+
+
+def find(folders: Sequence[Path]) -> list[Path]:
+    """Every result.json in or below the folders, each once, in the order of the folders and then of the paths.
+
+    Raises:
+        ResultError: a folder that is none, or holds no result.
+    """
+    found: list[Path] = []
+    for folder in folders:
+        here = sorted(folder.rglob("result.json")) if folder.is_dir() else []
+        if not here:
+            raise ResultError(f"{folder}: expected a folder with a result.json written by `audit run`, found none")
+        found += here
+    return list({path.resolve(): path for path in found}.values())
+
+
+def link(report: Path, page: Path) -> str | None:
+    """The address of `report` for a link on `page`, None where there is no such file."""
+    if not report.is_file():
+        return None
+    return quote(Path(os.path.relpath(report, page.parent)).as_posix())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
 
@@ -131,18 +131,30 @@ def _short(value: float) -> str:
 
 
 def _findings(console: Console, result: AuditResult) -> None:
-    ranked: list[tuple[Severity, str, Finding]] = [
-        (severity, outcome.check, finding)
+    """One entry a check and severity: its first finding, and what the others bear on."""
+    groups = [
+        (severity, outcome.check, [f for f in outcome.findings if f.severity is severity])
         for severity in Severity
         for outcome in result.outcomes
-        for finding in outcome.findings
-        if finding.severity is severity
     ]
-    console.print(f"\n{len(ranked)} findings", style="bold")
+    groups = [(severity, check, found) for severity, check, found in groups if found]
+    total = sum(len(found) for _, _, found in groups)
+    console.print(f"\n{total} finding{'s' if total != 1 else ''}", style="bold")
+    mechanisms = {claim.id: claim.mechanism for claim in result.claims}
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    for severity, check, finding in ranked:
+    for severity, check, found in groups:
         text = Text(f"{check}\n", style="bold")
-        text.append(f"{plain(finding.summary)} ", style="not bold")
-        text.append(f"[{finding.basis.value}]", style="not bold dim")
+        text.append(f"{plain(found[0].summary)} ", style="not bold")
+        text.append(f"[{found[0].basis.value}]", style="not bold dim")
+        if len(found) > 1:
+            text.append(f"\n{_others(found, mechanisms)}", style="not bold dim")
         table.add_row(Text(severity.value, style=STYLES[severity]), text)
     console.print(table)
+
+
+def _others(found: list[Finding], mechanisms: Mapping[str, str]) -> str:
+    """How many more there are, and the mechanisms they bear on beside those of the first."""
+    first, *rest = ({mechanisms[c] for c in f.claims if c in mechanisms} for f in found)
+    names = sorted(set().union(*rest) - first)
+    where = f" ({', '.join(names)})" if names else ""
+    return f"and {len(rest)} more like it{where}; the report has them all"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -24,17 +24,22 @@ def render(result: Mapping[str, Any]) -> str:
     Raises:
         ReportError: another version of the format, or a part of it is missing.
     """
+    return checked(result, lambda: environment().get_template("report.html.j2").render(view(result)))
+
+
+def checked(result: Mapping[str, Any], render: Callable[[], str]) -> str:
+    """What `render` makes of a result of the version read here, or a ReportError in one line."""
     version = result.get("version")
     if version != READS_VERSION:
         raise ReportError(f"result: expected version {READS_VERSION}, found {version!r:.40}; run the audit again")
     try:
-        return _environment().get_template("report.html.j2").render(view(result))
+        return render()
     except KeyError as missing:
         raise ReportError(f"result: the key {missing} is missing; run the audit again") from None
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
     made = Environment(
         loader=PackageLoader("reports"),
         autoescape=True,

@@ -14,6 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from audit.diff import compare
+from audit.types import AuditResult
+from reports import diff_html, index
 from reports.html import ReportError, render
 from reports.numbers import number
 
@@ -63,13 +66,32 @@ def squeezed(text: str) -> str:
     return " ".join(text.split())
 
 
-def test_every_tag_is_closed_in_order(result: dict[str, Any]) -> None:
-    page = Page(render(result))
+def pages(result: dict[str, Any]) -> dict[str, str]:
+    """A report, an index of two results, and a comparison in which a claim, a finding and a skip differ."""
+    old = copy.deepcopy(result)
+    old["claims"][0]["ladder"][1].update(epsilon_lower=1.0, epsilon_upper=2.0)
+    del old["claims"][1], old["outcomes"][0]["findings"][0], old["outcomes"][1]["skips"][0]
+    old["outcomes"][0]["findings"][0]["severity"] = "high"
+    old["data"][0]["identity"]["records"] = 3
+    diff = compare(AuditResult.model_validate(old), AuditResult.model_validate(result)).model_dump(mode="json")
+    return {
+        "report": render(result),
+        "index": index.render([("a/report.html", old), (None, result)]),
+        "diff": diff_html.render(diff),
+    }
+
+
+@pytest.mark.parametrize("name", ["report", "index", "diff"])
+def test_every_tag_is_closed_in_order(name: str, result: dict[str, Any]) -> None:
+    page = Page(pages(result)[name])
     assert [tag for tag, _ in page.tags].count("h1") == 1
+    ids = page.values("id")
+    assert len(ids) == len(set(ids))
 
 
-def test_headings_never_skip_a_level(result: dict[str, Any]) -> None:
-    levels = [int(tag[1]) for tag, _ in Page(render(result)).tags if re.fullmatch(r"h[1-6]", tag)]
+@pytest.mark.parametrize("name", ["report", "index", "diff"])
+def test_headings_never_skip_a_level(name: str, result: dict[str, Any]) -> None:
+    levels = [int(tag[1]) for tag, _ in Page(pages(result)[name]).tags if re.fullmatch(r"h[1-6]", tag)]
     assert levels[0] == 1
     assert all(later <= earlier + 1 for earlier, later in pairwise(levels))
 
