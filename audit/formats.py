@@ -13,7 +13,8 @@ from itertools import islice
 from operator import itemgetter
 from typing import IO, Any
 
-from audit.shards import Shard, opened
+from audit import hub
+from audit.shards import HUB, Shard, opened
 
 MAX_LINE = 64 << 20  # bytes in one line; a longer one is a damaged file or not one record a line
 MAX_JSON_ARRAY = 256 << 20  # a JSON array cannot be streamed, so it is read whole up to this size
@@ -69,6 +70,16 @@ def rows(shard: Shard, columns: Sequence[str]) -> Iterator[Row]:
         RecordsError: at the first line that is not well formed.
     """
     return READERS[shard.format].rows(shard, columns)
+
+
+def json_lines(shard: Shard) -> Iterator[str]:
+    """Each record of a json, jsonl or `hf:` shard as a line of JSON, as it stands where it is one; `rows`' order."""
+    if shard.format == HUB:
+        yield from (json.dumps(record, ensure_ascii=False, default=str) for record in hub.records(shard))
+    elif shard.format == "json" and _starts_as_array(shard):
+        yield from (json.dumps(value, ensure_ascii=False) for _, value in _array_elements(shard))
+    else:
+        yield from (line.rstrip("\r\n") for _, line in _lines(shard) if not line.isspace())
 
 
 # ---------------------------------------------------------------- lines
@@ -309,6 +320,14 @@ def _numbered(batches: Iterator[Any], columns: Sequence[str]) -> Iterator[Row]:
             yield f"row {number}", values
 
 
+# ---------------------------------------------------------------- the Hub
+
+
+def _hub_rows(shard: Shard, columns: Sequence[str]) -> Iterator[Row]:
+    for number, record in enumerate(hub.records(shard), 1):
+        yield f"record {number}", tuple(record.get(column, ABSENT) for column in columns)
+
+
 _CSV = Format(_csv_columns, _csv_rows)
 _JSON = Format(_json_columns, _json_rows)
 READERS = {
@@ -318,4 +337,5 @@ READERS = {
     "json": _JSON,
     "parquet": Format(_parquet_columns, _parquet_rows),
     "arrow": Format(_arrow_columns, _arrow_rows),
+    HUB: Format(hub.columns, _hub_rows),
 }

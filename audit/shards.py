@@ -19,6 +19,7 @@ from typing import IO, Any, NoReturn
 
 FORMATS = ("csv", "tsv", "jsonl", "json", "parquet", "arrow")
 COMPRESSIONS = ("gz", "zst")
+HUB = "hf"  # a dataset on the Hugging Face Hub, named hf:owner/name[:config][:split]
 KNOWN_ENDINGS = "csv, tsv, jsonl, json or parquet, each also .gz or .zst, or a saved `datasets` folder"
 
 
@@ -50,6 +51,8 @@ class Shard:
 
     def sha256(self) -> str:
         """SHA-256 of the file as it lies on disk, compressed or not."""
+        if self.format == HUB:
+            self.refuse(None, "no file to take a checksum of; download the dataset and give its folder")
         with _readable(self.path), self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -57,12 +60,16 @@ class Shard:
 def find_shards(path: Path) -> tuple[Shard, ...]:
     """The files of records at `path`: one file, a folder of them, a glob, or a folder written by `datasets`.
 
+    "hf:owner/name[:config][:split]" is one shard, which `audit.hub` reads.
+
     Subfolders are not searched but by a glob ("data/**/*.parquet"), and names that start with "." or "_" are
     passed over.
 
     Raises:
         RecordsError: nothing there, an unknown ending, an empty file, files of several formats.
     """
+    if str(path).startswith(f"{HUB}:"):
+        return (Shard(path, str(path), HUB, None),)
     with _readable(path):
         if path.exists():
             shards = _in_folder(path) if path.is_dir() else (_as_shard(path, path.name),)

@@ -14,11 +14,12 @@ def near_within(texts: Iterable[str]) -> int:
     return duplicates_within(texts).matched_near
 
 
-def alike_within(texts: Iterable[str]) -> int:
-    """Texts with another like it, the same or nearly."""
+def alike_rows(texts: Iterable[str]) -> tuple[int, ...]:
+    """Rows of the texts with another like it: nearly, or but for case and punctuation."""
     from audit.overlap.search import duplicates_within
 
-    return duplicates_within(texts).matched
+    found = duplicates_within(texts)
+    return tuple(sorted(found.exact_rows + found.near_rows))
 
 
 def near_across(texts: Iterable[str], others: Iterable[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,6 +17,12 @@ MOST_ON_DISK = ""  # what the temporary folder may hold; empty: what the disk ha
 MOST_THREADS = 4
 POLL_SECONDS = 0.2
 SALT = "dp-claim-audit "  # so that a digest is not the one of a public table
+
+
+def digest_of(text: str) -> int:
+    """What `Database.key` is of this string."""
+    data = (SALT + text).encode("utf-8", "backslashreplace")
+    return int.from_bytes(hashlib.md5(data, usedforsecurity=False).digest(), "little")
 
 
 class CountingError(Exception):

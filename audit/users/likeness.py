@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from audit.types import Confidence
-from audit.users.alike import WHAT, alike_within
+from audit.users.alike import WHAT, alike_rows
 from audit.users.people import LEAST_TEXT, People
 from audit.users.signs import Sign, effect
 
@@ -15,13 +15,18 @@ HEAVY_IDS, LEAST_HELD, TEXTS_EACH = 50, 50, 200
 LEAST_TEXTS = 30
 NOTABLE_SHARE = 0.02  # of the ids compared
 BOT_SHARE = 0.5  # of an id's texts
+HELD = (
+    "SELECT rank, n FROM (SELECT DISTINCT dense_rank() OVER (ORDER BY unit) AS rank, unit FROM chosen) "
+    "JOIN person USING (unit)"
+)
 
 
 def signs_of_likeness(people: People) -> Iterator[Sign]:
     """Near-duplicates across ids and ids whose own texts are nearly all alike (bots)."""
-    texts = _chosen_texts(people)
-    yield from _across(people, [text for of_one in texts[0].values() for text in of_one])
-    yield from _bots(people, texts[1])
+    longest, of_heavy = _chosen_texts(people)
+    held = {int(rank): int(n) for rank, n in people.db.run(HELD)}
+    yield from _across(people, longest, held)
+    yield from _bots(people, of_heavy, held)
 
 
 def _chosen_texts(people: People) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
@@ -48,35 +53,35 @@ def _chosen_texts(people: People) -> tuple[dict[int, list[str]], dict[int, list[
     return texts
 
 
-def _across(people: People, texts: Sequence[str]) -> Iterator[Sign]:
-    alone = [text for text, number in Counter(texts).items() if number == 1]  # the others are identical texts
-    near = alike_within(alone)
-    if not near or near < NOTABLE_SHARE * len(texts):
+def _across(people: People, texts: dict[int, list[str]], held: dict[int, int]) -> Iterator[Sign]:
+    """Byte for byte the same texts are left to `identical-texts`."""
+    times = Counter(text for (text,) in texts.values())
+    alone = [(rank, text) for rank, (text,) in texts.items() if times[text] == 1]
+    found = [held[alone[row][0]] for row in alike_rows([text for _, text in alone])]
+    if not found or len(found) < NOTABLE_SHARE * len(texts):
         return
     (of_all,) = people.one(f"SELECT count(DISTINCT unit) FROM record WHERE unit IS NOT NULL AND size >= {LEAST_TEXT}")
     part = "" if of_all <= MOST_IDS else f", a fixed choice among {of_all:,}; pairs outside it were not looked for"
+    as_is = people.histogram()
+    merged = as_is.copy()
+    merged.subtract(Counter(found))
     yield Sign(
         "near-duplicates-across-ids",
-        f"the longest text of {near:,} ids is nearly that of another id ({WHAT}; "
+        f"the longest text of {len(found):,} ids is nearly that of another id ({WHAT}; "
         f"{len(texts):,} ids compared{part})",
         Confidence.LOW,
-        near,
-        0,
-        (),
+        len(found),
+        sum(found),
+        effect("at the least, nothing to mend", as_is)
+        + effect("at the most, all of them one person", +merged + Counter({sum(found): 1})),
     )
 
 
-def _bots(people: People, texts: dict[int, list[str]]) -> Iterator[Sign]:
-    held = dict(
-        people.db.run(
-            "SELECT rank, n FROM (SELECT DISTINCT dense_rank() OVER (ORDER BY unit) AS rank, unit FROM chosen) "
-            "JOIN person USING (unit)"
-        )
-    )
+def _bots(people: People, texts: dict[int, list[str]], held: dict[int, int]) -> Iterator[Sign]:
     alike = [
-        int(held[rank])
+        held[rank]
         for rank, of_one in texts.items()
-        if len(of_one) >= LEAST_TEXTS and alike_within(of_one) >= BOT_SHARE * len(of_one)
+        if len(of_one) >= LEAST_TEXTS and len(alike_rows(of_one)) >= BOT_SHARE * len(of_one)
     ]
     if not alike:
         return

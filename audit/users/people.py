@@ -59,6 +59,10 @@ class People:
         """The one row of a query of counts; NULL is 0."""
         return tuple(int(value or 0) for value in self.db.run(sql)[0])
 
+    def heavier_than(self, most: int) -> dict[int, int]:
+        """Records of each person with more than `most`, by the digest that `digest_of` gives of the id."""
+        return {int(key): int(n) for key, n in self.db.run(f"SELECT unit, n FROM person WHERE n > {int(most)}")}
+
 
 @contextmanager
 def people_in(
