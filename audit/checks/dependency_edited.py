@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from audit.check import Need, check
 from audit.code.checkout import Checkout
+from audit.code.shell import Command
 from audit.code.source import Source
 from audit.code.syntax import dotted, strings
 from audit.reading import NO_ENGINE, Flaw, Match, answers
@@ -20,10 +21,11 @@ LIBRARIES = {
     "private_transformers": "private_transformers/privacy_engine.py",
     "prv_accountant": "prv_accountant/accountant.py",
 }
-TOOLS = {"cp", "mv", "sed", "patch", "rsync", "ln", "install", "tee"}
-EDIT = re.compile(r"\b(modif\w*|patched|edited|changed|hacked|replaced?)\b", re.IGNORECASE)
+INSTALLED = re.compile(r"(site|dist)-packages/")
+COPIES, EDITS = {"cp", "mv", "rsync"}, {"sed", "patch"}
+EDIT = r"\b(modif\w*|patched|edited|hacked)\b"
 BORROWED = re.compile(r"\b(from|based on|adapted|copied|version of|taken)\b|://", re.IGNORECASE)
-FILE = re.compile(r"(site-packages|dist-packages|opacus|transformers|torch)/[\w./-]+\.py\b")
+SAID = re.compile(rf"{EDIT}.*-packages/[\w./-]+\.py\b|{EDIT}\W+opacus/[\w./-]+\.py\b", re.IGNORECASE)
 FLAW = Flaw(
     Severity.MEDIUM,
     "A library that the guarantee rests on was changed, so the released code and the library's public version do not "
@@ -74,7 +76,7 @@ def _is_package(checkout: Checkout, library: str) -> bool:
 
 def _matches(source: Source) -> Iterator[Match]:
     for command in source.commands:
-        if TOOLS & set(command.words[:3]) and any(re.search("(site|dist)-packages", word) for word in command.words):
+        if _changes_installed(command):
             yield Match(source, command.line, "an installed file is changed")
     for node in source.nodes:
         if isinstance(node, ast.Assign):
@@ -84,5 +86,12 @@ def _matches(source: Source) -> Iterator[Match]:
     if source.tree is not None:
         for number, line in enumerate(source.lines, 1):
             text = line.strip()[:400]
-            if text.startswith("#") and FILE.search(text) and EDIT.search(text) and not BORROWED.search(text):
+            if text.startswith("#") and SAID.search(text) and not BORROWED.search(text):
                 yield Match(source, number, "a comment says that an installed file was changed", read=False)
+
+
+def _changes_installed(command: Command) -> bool:
+    """A copy to an installed place, or an edit in one."""
+    tools = set(command.words[:2])  # also behind sudo
+    target = command.words[-1:] if tools & COPIES else command.words if tools & EDITS else ()
+    return any(INSTALLED.search(word) for word in target)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from audit.check import Need, check
 from audit.code.source import Source
-from audit.code.syntax import Loop, is_constant, is_update, names, tail
+from audit.code.syntax import Loop, identifiers, is_constant, is_update, names, tail
 from audit.reading import NO_ENGINE, Flaw, Match, answers
 from audit.subject import Subject
 from audit.types import Finding, Severity, Skip
@@ -30,7 +31,8 @@ def empty_batch_continued(subject: Subject) -> Iterator[Finding | Skip]:
 
     In loops that update parameters beside a privacy engine: `continue` under a test whether the batch is
     empty (`len(batch) == 0`, `not batch`, `x.shape[0] == 0`, …). A test whether the batch is a list, which
-    is what an empty batch of dictionaries becomes, is a pattern.
+    is what an empty batch of dictionaries becomes, is a pattern, and so is a loop over something that is
+    named neither for a loader nor for batches.
 
     ## Why it matters
 
@@ -55,6 +57,7 @@ def _trains(loop: ast.For) -> bool:
 
 def _matches(source: Source, loop: ast.For) -> Iterator[Match]:
     batch = names(loop.target)
+    sure = any(re.search("load|batch", name, re.IGNORECASE) for name in identifiers(loop.iter) | batch)
     for node in loop.body:
         if isinstance(node, ast.Assign) and names(node.value) & batch:
             batch |= {name for target in node.targets for name in names(target)}
@@ -62,7 +65,7 @@ def _matches(source: Source, loop: ast.For) -> Iterator[Match]:
         if isinstance(node, ast.If) and any(isinstance(inner, ast.Continue) for inner in node.body):
             for test in node.test.values if isinstance(node.test, ast.BoolOp) else [node.test]:
                 if names(test) & batch and (_is_empty(test) or _is_list(test)):
-                    yield Match(source, node.lineno, "an empty batch is passed over", read=_is_empty(test))
+                    yield Match(source, node.lineno, "an empty batch is passed over", read=sure and _is_empty(test))
 
 
 def _body(loop: ast.For) -> Iterator[ast.stmt]:

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 from audit.check import Need, check
 from audit.code.source import Source
-from audit.code.syntax import receiver, tail
+from audit.code.syntax import around, receiver, tail
 from audit.reading import NO_ENGINE, Flaw, Match, answers
 from audit.subject import Subject
 from audit.types import Finding, Severity, Skip
 
 IDENT = "grad-sample-expanded"
 COPIES = {"expand", "expand_as", "repeat", "repeat_interleave", "tile", "broadcast_to"}
+SAME = {"to", "detach", "clone", "contiguous", "float", "unsqueeze", "view", "reshape"}  # the values stay
 FLAW = Flaw(
     Severity.HIGH,
     "The per-record gradient of a parameter is expanded to the batch, which fits a gradient that was computed once for "
@@ -57,13 +58,19 @@ def _keeps(source: Source) -> bool:
 def _matches(source: Source) -> Iterator[Match]:
     for call in source.calls:
         if tail(call) in COPIES and isinstance(call.func, ast.Attribute) and _of_grad_sample(call):
-            parent = source.parents.get(call)
-            kept = isinstance(parent, ast.Assign) and any(tail(t) == "grad_sample" for t in parent.targets)
+            kept = any(isinstance(outer, ast.Assign) and _keeps_as(outer, call) for outer in around(source, call))
             yield Match(source, call.lineno, "expanded to the batch" + (" and kept" if kept else ""), read=kept)
+
+
+def _keeps_as(assign: ast.Assign, call: ast.Call) -> bool:
+    """Is the copy, in its new shape, what becomes of a parameter's grad_sample?"""
+    return call in receiver(assign.value) and any(tail(target) == "grad_sample" for target in assign.targets)
 
 
 def _of_grad_sample(call: ast.Call) -> bool:
     """Is what is copied the attribute itself, be it the receiver or, in torch.tile(…), the first argument?"""
     assert isinstance(call.func, ast.Attribute)
     copied = call.args[0] if tail(call.func.value) in ("torch", "th") and call.args else call.func.value
-    return any(tail(node) == "grad_sample" for node in receiver(copied) if isinstance(node, ast.Attribute))
+    while isinstance(copied, ast.Call) and isinstance(copied.func, ast.Attribute) and copied.func.attr in SAME:
+        copied = copied.func.value
+    return isinstance(copied, ast.Attribute) and copied.attr == "grad_sample"

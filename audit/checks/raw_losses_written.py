@@ -17,7 +17,8 @@ DUMPS = {"dump", "save", "savez", "savetxt", "write", "writerow", "writerows", "
 SCREENS = {"tqdm", "pbar", "bar", "stdout", "stderr", "console"}
 LOGS = {"add_scalar", "add_scalars", "log_metrics", "log_metric"}
 LOSSES = {"loss", "losses"}
-ELSEWHERE = {"val", "valid", "validation", "eval", "test", "dev", "fn", "func", "function", "best", "min"}
+ELSEWHERE = {"val", "valid", "validation", "eval", "evaluate", "evaluation", "test", "dev", "best", "min"}
+OTHER_THINGS = {"fn", "func", "function", "criterion", "type", "weight", "weights", "name"}  # a loss_fn is no loss
 FLAW = Flaw(
     Severity.LOW,
     "Private training writes losses without noise to files. The claim stands as long as these files are not released; "
@@ -69,4 +70,4 @@ def _arguments(call: ast.Call) -> Iterator[ast.expr]:
 
 
 def _holds_losses(node: ast.expr) -> bool:
-    return any(words(name) & LOSSES and not words(name) & ELSEWHERE for name in identifiers(node))
+    return any(words(name) & LOSSES and not words(name) & (ELSEWHERE | OTHER_THINGS) for name in identifiers(node))

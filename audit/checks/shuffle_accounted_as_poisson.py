@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from audit.check import Need, check
 from audit.code.source import Source
-from audit.code.syntax import calls_to, class_around, function_around, identifiers, is_constant, keyword, tail, words
+from audit.code.syntax import (
+    calls_to,
+    class_around,
+    dotted,
+    function_around,
+    identifiers,
+    is_constant,
+    keyword,
+    tail,
+    words,
+)
 from audit.reading import NO_ENGINE, Flaw, Match, answers
 from audit.subject import Subject
 from audit.types import Finding, Severity, Skip
@@ -17,6 +28,7 @@ PRIVATE = {"make_private", "make_private_with_epsilon"}  # Opacus: these also re
 POISSON = {"UniformWithReplacementSampler", "DistributedUniformWithReplacementSampler", "DPDataLoader"}
 SAMPLERS = {"RandomSampler", "DistributedSampler", "SubsetRandomSampler", "StratifiedSampler"}
 RATES = {"sample_rate", "sampling_probability", "sample_size"}  # what accountants of Poisson sampling are told
+TOLD = re.compile(r"step|.*(noise|accountant|epsilon|privacy|budget).*", re.IGNORECASE)
 EVENTS = {"PoissonSampledDpEvent", "compute_rdp", "compute_dp_sgd_privacy", "compute_dp_sgd_privacy_statement"}
 ASKED = {"get_epsilon", "make_private_with_epsilon", "get_noise_multiplier", "get_privacy_spent"}
 ELSEWHERE = {"val", "valid", "validation", "eval", "evaluate", "evaluation", "test", "dev", "public", "infer"}
@@ -64,7 +76,7 @@ def _matches(training: tuple[Source, ...]) -> Iterator[Match]:
     own = {tail(node) for source in training for node in source.nodes if isinstance(node, ast.Name | ast.Attribute)}
     if own & PRIVATE or not any(_tells_a_rate(source) for source in training):
         return
-    if any(_is_used(source, call, called) for source in training for call in calls_to(source, POISSON)):
+    if any(_is_used(source, call, called) for source in training for call in source.calls if _is_poisson(call)):
         return
     drawn = [match for source in training for match in _shuffled(source, called)]
     yield from drawn or (match for source in training for match in _default_loader(source))
@@ -78,7 +90,13 @@ def _switched_off(source: Source) -> Iterator[Match]:
 
 
 def _tells_a_rate(source: Source) -> bool:
-    return any(tail(call) in EVENTS or RATES & {k.arg for k in call.keywords} for call in source.calls)
+    told = (call for call in source.calls if TOLD.fullmatch(tail(call)))
+    return any(tail(c) in EVENTS for c in source.calls) or any(RATES & {k.arg for k in c.keywords} for c in told)
+
+
+def _is_poisson(call: ast.Call) -> bool:
+    """A sampler by name, or DPDataLoader.from_data_loader(…)."""
+    return bool(POISSON & set(dotted(call.func).split(".")))
 
 
 def _is_used(source: Source, call: ast.Call, called: set[str]) -> bool:

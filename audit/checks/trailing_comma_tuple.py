@@ -48,7 +48,7 @@ def trailing_comma_tuple(subject: Subject) -> Iterator[Finding | Skip]:
 
 def _matches(source: Source) -> Iterator[Match]:
     for node in source.nodes:
-        if isinstance(node, ast.Assign):
+        if isinstance(node, ast.Assign) and not any(isinstance(t, ast.Tuple | ast.List) for t in node.targets):
             value, switch = node.value, True
         elif isinstance(node, ast.AnnAssign) and node.value is not None:
             value, switch = node.value, not (isinstance(node.annotation, ast.Name) and node.annotation.id in PLAIN)

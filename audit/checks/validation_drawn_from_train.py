@@ -70,8 +70,16 @@ def _writes(call: ast.Call, kind: re.Pattern[str]) -> bool:
     return tail(call) in WRITES and bool(named) and kind.search(named[-1]) is not None
 
 
+def _writes_training(call: ast.Call) -> bool:
+    """A write to a file named for training, or of something named so; also open("train.csv", "w")."""
+    named = any("train" in words(tail(node)) for node in receiver(call) if isinstance(node, ast.Name))
+    texts = [text for argument in [*call.args, *(k.value for k in call.keywords)] for text in strings(argument)]
+    opened = tail(call) == "open" and any(re.fullmatch("[wax][bt+]*", text) for text in texts)
+    return (tail(call) in WRITES and named) or _writes(call, TRAIN) or (opened and any(map(TRAIN.search, texts)))
+
+
 def _written(source: Source) -> Iterator[Match]:
-    if any(_writes(call, TRAIN) for call in source.calls):
+    if any(_writes_training(call) for call in source.calls):
         return
     for call in source.calls:
         if _writes(call, VALIDATION):

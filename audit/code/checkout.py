@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from audit.code.commit import head
 from audit.code.files import Note, read_files
 from audit.code.imports import Graph, beside, import_graph
 from audit.code.source import Source, source_of
-from audit.code.syntax import tail
+from audit.code.syntax import is_update, tail
 
 # Names of libraries for training under differential privacy, as they are used, not as they are imported.
 ENGINES = {
@@ -27,6 +28,8 @@ ENGINES = {
     "DPGradientDescentGaussianOptimizer",
     "DPAdamGaussianOptimizer",
 }
+WRAPPER = "GradSampleModule"
+MAX_ENGINES = 100  # files with an engine that are looked at
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +51,8 @@ class Checkout:
 
     @cached_property
     def engines(self) -> tuple[Source, ...]:
-        """Files that use a privacy engine."""
-        return tuple(source for source in self.python if _uses_engine(source))
+        """Files that train with a privacy engine; the first hundred, where there are more."""
+        return tuple(islice((source for source in self.python if _uses_engine(source)), MAX_ENGINES))
 
     @cached_property
     def trainings(self) -> tuple[tuple[Source, ...], ...]:
@@ -65,11 +68,10 @@ class Checkout:
 
 
 def _uses_engine(source: Source) -> bool:
-    return any(
-        tail(node) in ENGINES
-        for node in source.nodes
-        if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load)
-    )
+    """Does it use one to train? A wrapped model alone may be one that only generates."""
+    loaded = (n for n in source.nodes if isinstance(n, ast.Name | ast.Attribute) and isinstance(n.ctx, ast.Load))
+    used = ENGINES.intersection(tail(node) for node in loaded)
+    return bool(used - {WRAPPER}) or (bool(used) and any(is_update(node) for node in source.nodes))
 
 
 def read_checkout(root: Path, *, tests: bool = False) -> Checkout:
@@ -77,5 +79,7 @@ def read_checkout(root: Path, *, tests: bool = False) -> Checkout:
     files, notes = read_files(root, tests=tests)
     read = [source_of(file) for file in files]
     sources = tuple(source for source, _ in read if source is not None)
-    unread = [note for _, some in read for note in some]
-    return Checkout(sources, tuple(sorted([*notes, *unread], key=lambda note: (note.path, note.why))), head(root))
+    notes += [note for _, some in read for note in some]
+    more = [source for source in sources if source.tree is not None and _uses_engine(source)][MAX_ENGINES:]
+    notes += [Note(source.path, f"one of more than {MAX_ENGINES} with a privacy engine") for source in more[:1]]
+    return Checkout(sources, tuple(sorted(notes, key=lambda note: (note.path, note.why))), head(root))

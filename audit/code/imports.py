@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from audit.code.source import Source
 
+MOST_FITTING = 200  # files of one name among which the nearest is looked for
 Graph = Mapping[str, frozenset[str]]  # path -> paths of the files it imports
 
 
@@ -16,10 +17,12 @@ def import_graph(sources: Sequence[Source]) -> Graph:
     by_name: dict[str, list[str]] = defaultdict(list)
     for source in sources:
         if source.tree is not None and source.path.endswith(".py"):
-            by_name[_module(source.path)[-1]].append(source.path)
+            parts = _module(source.path)
+            for start in range(len(parts)):
+                by_name[".".join(parts[start:])].append(source.path)
     return {
         source.path: frozenset(
-            path for wanted in _wanted(source) if (path := _resolve(source.path, wanted, by_name)) is not None
+            path for wanted in set(_wanted(source)) if (path := _resolve(source.path, wanted, by_name)) is not None
         )
         for source in sources
         if source.tree is not None
@@ -50,32 +53,30 @@ def _module(path: str) -> list[str]:
     return parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts
 
 
-def _wanted(source: Source) -> Iterator[tuple[list[str], bool]]:
-    """Module names as lists of parts, and whether they are anchored at the checkout's root (relative imports)."""
+def _wanted(source: Source) -> Iterator[tuple[str, bool]]:
+    """Dotted module names, and whether they are anchored at the checkout's root (relative imports)."""
     folder = source.path.split("/")[:-1]
     for node in source.nodes:
         if isinstance(node, ast.Import):
-            yield from ((alias.name.split("."), False) for alias in node.names)
+            yield from ((alias.name, False) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             parts = node.module.split(".") if node.module else []
             up = folder[: len(folder) - node.level + 1] if node.level else []
             named = [[*up, *parts, alias.name] for alias in node.names]
-            yield from ((name, node.level > 0) for name in ([*up, *parts], *named) if name)
+            yield from ((".".join(name), node.level > 0) for name in ([*up, *parts], *named) if name)
 
 
-def _resolve(importer: str, wanted: tuple[list[str], bool], by_name: Mapping[str, list[str]]) -> str | None:
+def _resolve(importer: str, wanted: tuple[str, bool], by_name: Mapping[str, list[str]]) -> str | None:
     """The file that an import names: the one that shares the longest path with the importer."""
-    parts, anchored = wanted
-    fitting = [p for p in by_name.get(parts[-1], ()) if _fits(_module(p), parts, anchored) and p != importer]
-    if not fitting:
+    name, anchored = wanted
+    fitting = [path for path in by_name.get(name, ()) if path != importer]
+    if anchored:
+        return next((path for path in fitting if ".".join(_module(path)) == name), None)
+    if not 0 < len(fitting) <= MOST_FITTING:
         return None
     ranked = sorted(fitting, key=lambda path: _shared(path, importer), reverse=True)
     tie = len(ranked) > 1 and _shared(ranked[0], importer) == _shared(ranked[1], importer)
     return None if tie else ranked[0]
-
-
-def _fits(module: list[str], parts: list[str], anchored: bool) -> bool:
-    return module == parts if anchored else module[-len(parts) :] == parts
 
 
 def _shared(one: str, other: str) -> int:

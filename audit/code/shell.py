@@ -113,9 +113,14 @@ def _split(text: str) -> Iterator[tuple[str, ...]]:
 
 
 def _words(text: str) -> list[str]:
+    """The words, quotations undone; of what has an open quotation, those before a comment, or as they stand."""
+    return _lexed(text) or _lexed(re.split(r"\s#", text, maxsplit=1)[0]) or text.split()
+
+
+def _lexed(text: str) -> list[str]:
     lexer = shlex.shlex(text, posix=True, punctuation_chars=";&|")
     lexer.whitespace_split, lexer.commenters = True, ""
     try:
         return list(lexer)
     except ValueError:  # a quotation that does not end on this line
-        return text.split()
+        return []

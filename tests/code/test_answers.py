@@ -1,0 +1,312 @@
+"""What the checks that read code answer: lines with places, sound programs without a finding, and no crash."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audit import run_audit
+from audit.check import Need, all_checks
+from audit.code.checkout import Checkout, read_checkout
+from audit.code.files import File
+from audit.code.source import QUOTED, source_of
+from audit.reading import SHOWN
+from audit.result import to_json
+from audit.run import put
+from audit.subject import Subject
+from audit.types import Basis, Finding, PaperCard, Severity, Status
+
+HERE = Path(__file__).parent
+CASES = HERE.parent / "cases"
+READING = {ident: check for ident, check in all_checks().items() if check.needs == (Need.CODE,)}
+CARD = PaperCard.model_validate(
+    {
+        **dict.fromkeys(("id", "title", "citation", "about", "caveat"), "x"),
+        "version": 1,
+        "sources": [{"id": "s", "kind": "code", "citation": "x", "read": "x"}],
+    }
+)
+ENGINE = """from opacus import PrivacyEngine
+import torch
+model, optimizer, loader = PrivacyEngine().make_private(module=m, optimizer=o, data_loader=d)
+"""
+Write = Callable[..., Subject]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def files(**texts: str) -> Subject:
+        for name, text in texts.items():
+            path = tmp_path / name.replace("__", "/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        return Subject(CARD, code=tmp_path)
+
+    return files
+
+
+def finding(ident: str, subject: Subject) -> Finding:
+    (found,) = put(READING[ident], subject, debug=True).findings
+    return found
+
+
+def status(ident: str, subject: Subject) -> Status:
+    return put(READING[ident], subject, debug=True).status
+
+
+# ---------------------------------------------------------------- sound programs
+
+
+@pytest.mark.parametrize("folder", sorted(HERE.glob("clean/*")), ids=lambda path: path.name)
+def test_a_sound_program_has_no_finding(folder: Path) -> None:
+    subject = Subject(CARD, code=folder)
+    outcomes = {ident: put(check, subject, debug=True) for ident, check in READING.items()}
+    assert {ident: o.findings for ident, o in outcomes.items() if o.findings or o.error} == {}
+    assert len(subject.checkout.engines) == 1
+    assert not subject.checkout.notes
+
+
+@pytest.mark.parametrize("case", sorted(CASES.glob("*/good/*/code")), ids=lambda path: path.parts[-4])
+def test_the_sound_twin_of_one_flaw_shows_no_other(case: Path) -> None:
+    subject = Subject(CARD, code=case)
+    assert [ident for ident, check in READING.items() if put(check, subject).findings] == []
+
+
+NEAR = {
+    "grad-sample-expanded": [
+        "norms = p.grad_sample.norm(dim=1).expand(3, -1)",
+        "p.grad_sample = clip.view(-1, 1).expand_as(p.grad_sample) * 2",
+        "grad_sample = activations.expand(3, 4)",
+        "rows = torch.tile(mask, p.grad_sample.shape)",
+    ],
+    "trailing-comma-tuple": ["a = (None,)", "a = b,", "a, = True,", "a = 'x',", "f(False,)", "a: bool | tuple = False"],
+    "boolean-flag-always-true": ["parser.add_argument('--x', type=boolean)", "option('--x', type=bool)"],
+    "learning-rate-step-constant": [
+        "def set_lr(o, step):\n  o['lr'] = step\nset_lr(o, 0)\nfor x in l:\n  x.backward()",
+        "def set_lr(o, step):\n  o['lr'] = step\nfor x in l:\n  set_lr(o, step)\n  x.backward()",
+        "def set_lr(o, step):\n  o['lr'] = step\nfor x in l:\n  set_lr(o, 0)",
+        "def rate(step):\n  return 0.1\nfor x in l:\n  rate(0)\n  x.backward()",
+    ],
+    "empty-batch-continued": [
+        "for b in loader:\n  if b.step == 0:\n    continue\n  b.backward()",
+        "for b in loader:\n  if len(b) == 3:\n    continue\n  b.backward()",
+        "for b in loader:\n  if len(other) == 0:\n    continue\n  b.backward()",
+        "for b in loader:\n  if len(b) == 0:\n    b = noise\n  b.backward()",
+        "for b in loader:\n  if len(b) == 0:\n    continue\n  score(b)",
+    ],
+    "seed-without-secure-mode": [
+        "numpy.random.seed(3)",
+        "torch.Generator().manual_seed(3)",
+        "generator.manual_seed(3)",
+        "torch.manual_seed(3)\ntorch.seed()",
+        "def set_seed(n):\n  random.seed(n)\nset_seed(3)",
+        "train_test_split(x, seed=3)",
+    ],
+    "raw-losses-written": [
+        "torch.save(model, 'm.pt')\nprint(loss)",
+        "torch.save({'best_val_loss': best_val_loss}, 'x')",
+        "torch.save(loss_fn.state_dict(), 'x')",
+        "def evaluate():\n  json.dump(losses, f)",
+        "sys.stdout.write(f'{loss}')",
+        "json.dumps(losses)",
+    ],
+    "best-checkpoint-loaded": [
+        "TrainingArguments('out', load_best_model_at_end=False)",
+        "if loss < best_loss:\n  best_loss = loss",
+        "if best:\n  model.save('x')",
+    ],
+    "loss-aware-sampler": [
+        "class S:\n  def update_with_local_losses(self, t, l):\n    self.update_with_all_losses(t, l)",
+        "WeightedRandomSampler(class_weights, 10)",
+        "lookup.update(losses)",
+    ],
+    "shuffle-accounted-as-poisson": [
+        "train = DataLoader(d, shuffle=True)\ne.get_epsilon(1)",
+        "e.make_private(poisson_sampling=True)\ne.get_epsilon(1)",
+        "e.make_private(poisson_sampling=args.poisson)\ne.get_epsilon(1)",
+        "audio = load(x, sample_rate=16000)\ntrain = RandomSampler(d)",
+    ],
+    "dependency-edited": [
+        "# Modified from opacus/examples/mnist.py",
+        "# see site-packages/opacus/privacy_engine.py",
+        "# the loop of https://x.org/site-packages/opacus/a.py was edited",
+        "opacus = 3",
+        "x = opacus.grad_sample",
+    ],
+    "epochs-from-other-loader": [
+        "with BatchMemoryManager(data_loader=d) as p:\n  for b in p:\n    tqdm(total=n * len(p))",
+        "with BatchMemoryManager(data_loader=d) as p:\n  for e in range(n // len(d)):\n    pass",
+        "for i in range(len(d) // 2):\n  pass",
+    ],
+    "validation-drawn-from-train": [
+        "val = pd.read_csv('val.csv')\nval.sample(9).to_csv('val_small.csv')",
+        "t = pd.read_csv('train.csv')\nt.to_csv('val.csv')",
+        "t = pd.read_csv('train.csv')\nt.sample(9).to_csv('val.csv')\nopen('train_rest.csv', 'w').write(x)",
+        "train, val = train_test_split(rows)",
+        "val_rows = train_rows[:9]\ntrain_rows = train_rows[9:]",
+        "value = train[:9]",
+    ],
+    "label-counts-in-generation": [
+        "c = Counter(x)\nfor k, n in c.items():\n  generate(k)",
+        "c = Counter(x)\nfor k, n in c.items():\n  print(k, n)\nmodel.generate(3)",
+        "c = Counter(x)\nfor k in c:\n  generate(k, add_noise(c[k]))",
+        "c = Counter(x)\nfor k in g.generate(3):\n  c[k] += 1",
+    ],
+}
+
+
+@pytest.mark.parametrize(("ident", "text"), [(ident, text) for ident, texts in NEAR.items() for text in texts])
+def test_what_only_resembles_a_flaw_is_no_finding(ident: str, text: str, write: Write) -> None:
+    assert status(ident, write(**{"train.py": f"{ENGINE}{text}\n"})) in (Status.CLEAN, Status.SKIPPED)
+
+
+def test_every_reading_check_has_near_misses() -> None:
+    assert set(NEAR) == set(READING)
+
+
+# ---------------------------------------------------------------- places, lines, confidence
+
+
+def test_each_line_is_named_and_quoted_with_the_commit(write: Write, tmp_path: Path) -> None:
+    subject = write(**{"a__train.py": "x = 1\n  \nsigma_small = False,   \n", ".git__HEAD": "ab" * 20})
+    found = finding("trailing-comma-tuple", subject)
+    (evidence,) = found.evidence
+    assert evidence.source == "code"
+    assert evidence.where == f"a/train.py:3 at {'ab' * 20}"
+    assert evidence.what == "sigma_small becomes a tuple: sigma_small = False,"
+    assert "Released code may differ" in found.summary
+    assert "Not seen:" in found.summary
+    assert str(tmp_path) not in found.model_dump_json()
+
+
+def test_many_lines_are_one_finding_of_limited_length(write: Write) -> None:
+    found = finding("trailing-comma-tuple", write(**{"a.py": "x = False,\n" * 50}))
+    assert len(found.evidence) == SHOWN + 1
+    assert found.evidence[-1].what == f"{50 - SHOWN} more lines like these"
+
+
+def test_a_line_is_cut_and_its_control_characters_are_escaped(write: Write) -> None:
+    found = finding("trailing-comma-tuple", write(**{"a.py": f"x = False,  # \x1b[31m \u202e {'y' * 500}\n"}))
+    what = found.evidence[0].what
+    assert "\\u001b[31m \\u202e" in what
+    assert what.endswith("…")
+    assert len(what) <= QUOTED + 100
+
+
+def test_a_pattern_beside_a_structure_adds_evidence_and_no_weight(write: Write) -> None:
+    pattern = "for b in loader:\n  if type(b) == list:\n    continue\n  b.backward()\n"
+    structure = pattern.replace("type(b) == list", "len(b) == 0")
+    assert finding("empty-batch-continued", write(**{"train.py": ENGINE + pattern})).basis is Basis.PATTERN
+    both = finding("empty-batch-continued", write(**{"train.py": ENGINE + pattern + structure}))
+    assert both.basis is Basis.READ
+    assert ["by its pattern" in evidence.what for evidence in both.evidence] == [False, True]
+
+
+def test_the_flag_that_a_script_passes_false_weighs_more(write: Write) -> None:
+    flag = {"train.py": "parser.add_argument('--use-dp', type=bool)\n"}
+    assert finding("boolean-flag-always-true", write(**flag)).severity is Severity.LOW
+    found = finding("boolean-flag-always-true", write(**flag, **{"run.sh": "python train.py \\\n  --use-dp False\n"}))
+    assert found.severity is Severity.MEDIUM
+    assert "run.sh:2" in {evidence.where for evidence in found.evidence}
+
+
+def test_files_that_could_not_be_read_are_named_beside_any_answer(write: Write) -> None:
+    outcome = put(READING["trailing-comma-tuple"], write(**{"a.py": "x = 1\n", "old.py": "print 'x'\n"}))
+    assert outcome.status is Status.SKIPPED
+    assert "old.py (no Python 3 that can be parsed (line 1))" in outcome.skips[0].reason
+
+
+def test_without_code_every_reading_check_is_a_skip_that_says_how_to_give_it() -> None:
+    for check in READING.values():
+        (skip,) = put(check, Subject(CARD)).skips
+        assert "--code" in skip.needs
+
+
+# ---------------------------------------------------------------- which files belong to private training
+
+
+def test_a_file_is_beside_private_training_by_imports_and_not_by_lying_there(write: Write) -> None:
+    subject = write(
+        **{
+            "p__train.py": f"{ENGINE}from .loop import run\nimport helpers.data\n",
+            "p__loop.py": "import torch\n",
+            "helpers__data.py": "",
+            "helpers____init__.py": "",
+            "main.py": "from p import train\n",
+            "other.py": "import torch, p.loop\n",
+            "alone.py": "import train_everything\n",
+        }
+    )
+    beside = [source.path for source in subject.checkout.private]
+    assert beside == ["helpers/data.py", "main.py", "p/loop.py", "p/train.py"]
+
+
+def test_the_nearer_of_two_files_of_one_name_is_meant_and_a_tie_means_none(write: Write) -> None:
+    engine = {"a__utils.py": "", "b__utils.py": "", "a__train.py": f"{ENGINE}import utils\n"}
+    assert [s.path for s in write(**engine).checkout.private] == ["a/train.py", "a/utils.py"]
+    tie = {"c__train.py": f"{ENGINE}import utils\n"}
+    assert "b/utils.py" not in [s.path for s in write(**engine, **tie).checkout.private]
+
+
+def test_a_command_belongs_to_the_script_nearest_to_it(write: Write) -> None:
+    text = "parser.add_argument('--private', type=bool)\n"
+    scripts = {f"{place}__run.sh": f"python train.py --private {value}\n" for place, value in (("a", 0), ("b", 1))}
+    found = finding("boolean-flag-always-true", write(**{"a__train.py": text, "b__train.py": text}, **scripts))
+    assert [e.where for e in found.evidence if e.where.endswith("sh:1")] == ["a/run.sh:1"]
+
+
+def test_a_wrapped_model_that_only_generates_is_no_private_training(write: Write) -> None:
+    text = "from opacus import GradSampleModule\nset_seed(42)\nmodel = GradSampleModule(m)\nmodel.load_state_dict(w)\n"
+    assert status("seed-without-secure-mode", write(**{"generate.py": text})) is Status.SKIPPED
+
+
+# ---------------------------------------------------------------- the whole
+
+
+def test_an_audit_with_code_finds_what_lies_in_it_and_repeats_byte_for_byte() -> None:
+    case = CASES / "grad-sample-expanded" / "bad" / "kept"
+    results = [run_audit(case, code=CASES / "trailing-comma-tuple" / "bad" / "switch" / "code") for _ in range(2)]
+    found = {o.check for o in results[0].outcomes if o.findings}
+    assert found == {"trailing-comma-tuple"}
+    bodies = [json.loads(to_json(result)) for result in results]
+    for body in bodies:
+        body.pop("provenance")
+    assert json.dumps(bodies[0]) == json.dumps(bodies[1])
+    assert str(CASES) not in json.dumps(bodies[0])
+
+
+@cache
+def lines() -> list[str]:
+    """Every line of the cases' programs."""
+    files = [path for ident in READING for path in sorted((CASES / ident).rglob("*.py"))]
+    return sorted({line for path in files for line in path.read_text(encoding="utf-8").splitlines()})
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_no_check_fails_on_a_program_of_shuffled_lines(data: st.DataObject) -> None:
+    drawn = data.draw(st.lists(st.sampled_from(lines()), max_size=25))
+    kept: list[str] = []
+    for line in drawn:  # a line that would make the whole unreadable is put as a statement of its own, or left out
+        for form in (line, line.strip()):
+            if source_of(File("a.py", "python", "\n".join([*kept, form]).encode()))[0] is not None:
+                kept.append(form)
+                break
+    source, _ = source_of(File("train.py", "python", (ENGINE + "\n".join(kept)).encode()))
+    assert source is not None
+    subject = Subject(CARD)
+    subject.__dict__["checkout"] = Checkout((source,))
+    for check in READING.values():
+        outcome = put(type(check)(check.ident, check.question, (), check.answer), subject, debug=True)
+        assert outcome.error is None
+        assert all(len(e.what) < 400 for f in outcome.findings for e in f.evidence)
+
+
+def test_reading_a_folder_that_vanished_is_a_note(tmp_path: Path) -> None:
+    assert [note.why for note in read_checkout(tmp_path / "gone").notes] == ["the folder cannot be opened"]
