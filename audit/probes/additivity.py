@@ -7,8 +7,8 @@ from contextlib import suppress
 from torch import Tensor
 
 from audit.probes.answers import answer
-from audit.probes.bench import Bench, Sum
-from audit.probes.neighbours import batch_sizes
+from audit.probes.bench import START, Bench, Sum
+from audit.probes.neighbours import FAINT, batch_sizes, faint
 from audit.probes.step import Example
 from audit.probes.watch import StepError
 from audit.types import ProbeAnswer, ProbeStatus
@@ -24,10 +24,10 @@ def additivity(bench: Bench) -> ProbeAnswer:
     rows of others shrink or turn, the sum may stay within C for the neighbours tried, yet it is no sum of records.
     """
     before, gaps, empty = bench.trials, dict[str, float](), bench.empty_sum()
-    for name, scale, left, right in _splits(bench):
+    for name, point, left, right in _splits(bench):
         with suppress(StepError):
-            parts = bench.sum_of(left, scale=scale), bench.sum_of(right, scale=scale)
-            whole = bench.sum_of([*left, *right], scale=scale)
+            parts = bench.sum_of(left, point=point), bench.sum_of(right, point=point)
+            whole = bench.sum_of([*left, *right], point=point)
             gaps[name] = _added(whole, empty).gap(_added(*parts)) / (len(left) + len(right)) ** 0.5
     worst = max(gaps, key=lambda name: gaps[name])
     violated = gaps[worst] > TOLERANCE
@@ -46,21 +46,21 @@ def additivity(bench: Bench) -> ProbeAnswer:
     )
 
 
-def _splits(bench: Bench) -> list[tuple[str, float, list[Example], list[Example]]]:
-    """Name, scale, A, B: halves and a single record against the rest, ordinary and with each hard record in B."""
-    found = []
-    for scale in bench.plan.scales:
-        sizes = batch_sizes(bench.loop, bench.plan.hard_sizes)
-        for size in sizes if scale == 1 else sizes[:1]:
-            batch = bench.batch(size, scale)
-            at = f"batch of {size}" + (f", all parameters ×{scale:g}" if scale != 1 else "")
+def _splits(bench: Bench) -> list[tuple[str, str, list[Example], list[Example]]]:
+    """Name, point, A, B: halves, and a single record against the rest, ordinary or hard."""
+    found, sizes = [], batch_sizes(bench.loop, bench.plan.hard_sizes)
+    for point in bench.points:
+        for size in sizes if point == START else [bench.smallest]:
+            batch, at = bench.batch(size), f"batch of {size}, {point}"
             found += [
-                (f"{at}, halves", scale, batch[: size // 2], batch[size // 2 :]),
-                (f"{at}, the last record against the rest", scale, batch[:-1], batch[-1:]),
+                (f"{at}, halves", point, batch[: size // 2], batch[size // 2 :]),
+                (f"{at}, the last record against the rest", point, batch[:-1], batch[-1:]),
             ]
-    size = sizes[0]
-    rest = bench.batch(size)[:-1]
-    return found + [(f"batch of {size}, {name} against the rest", 1.0, rest, [e]) for name, e in bench.hard.items()]
+    half, batch = sizes[0] // 2, bench.batch(sizes[0])
+    if small := faint(batch[:half]):
+        found.append((f"batch of {sizes[0]}, one half with numbers ×{FAINT:g}", START, small, batch[half:]))
+    rest, at = bench.batch(sizes[0])[:-1], f"batch of {sizes[0]}"
+    return found + [(f"{at}, {name} against the rest", START, rest, [e]) for name, e in bench.hard.items()]
 
 
 def _added(one: Sum, other: Sum) -> Sum:

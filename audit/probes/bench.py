@@ -8,13 +8,14 @@ from functools import cached_property, lru_cache
 
 from torch import Tensor
 
-from audit.probes.neighbours import drawn, example, examples, hard_records
+from audit.probes.neighbours import batch_sizes, drawn, example, examples, hard_records
 from audit.probes.plan import Plan
 from audit.probes.step import Example, Loop
 from audit.probes.watch import Session, StepError, clipped_sums, distance
 
 PUBLIC_SEED, ENTROPY = 11, 12  # of every run started here: the same start, the same (unused) noise
 OWN, REMOVED, OTHER = "", "removed", "another record of the pool"
+START = "parameters as started"
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Neighbours:
     place: int
     one: str = OWN
     other: str = REMOVED
-    scale: float = 1.0  # factor on all parameters
+    point: str = START  # the parameters' values
 
     @property
     def bound(self) -> float:
@@ -41,8 +42,7 @@ class Neighbours:
 
     def __str__(self) -> str:
         names = [name or "its own record" for name in (self.one, self.other)]
-        at = "" if self.scale == 1 else f", all parameters ×{self.scale:g}"
-        return f"batch of {self.size}, place {self.place}: {names[0]} against {names[1]}{at}"
+        return f"batch of {self.size}, place {self.place}: {names[0]} against {names[1]}, {self.point}"
 
 
 @dataclass(frozen=True)
@@ -76,17 +76,39 @@ class Bench:
     def hard(self) -> dict[str, Example]:
         return hard_records(self.loop, self.plan.seed)
 
-    def batch(self, size: int, scale: float = 1.0) -> list[Example]:
-        seed = self.batch_seed(size, scale)
+    @cached_property
+    def points(self) -> dict[str, dict[str, Tensor] | None]:
+        """Values of the parameters to measure at: DP-SGD's bound must hold at any, and gradients differ in size."""
+        session = Session(self.loop, seed=PUBLIC_SEED, entropy=ENTROPY)
+        start = session.parameters()
+        found: dict[str, dict[str, Tensor] | None] = {START: None}
+        for factor in self.plan.factors:
+            found[f"parameters ×{factor:g}"] = {name: tensor * factor for name, tensor in start.items()}
+        fitted = self.batch(self.smallest)
+        for _ in range(self.plan.noiseless_steps):
+            session.step(fitted, noiseless=True)
+        if self.plan.noiseless_steps:
+            found[f"parameters after {self.plan.noiseless_steps} steps without noise"] = session.parameters()
+        return {name: at for name, at in found.items() if at is None or all(t.isfinite().all() for t in at.values())}
+
+    @property
+    def smallest(self) -> int:
+        """The size of batches measured at points other than the start; at one of them the very batch is fitted."""
+        return batch_sizes(self.loop, self.plan.hard_sizes)[0]
+
+    def batch(self, size: int) -> list[Example]:
+        """`size` records with randomness of their own; the same for the same size."""
+        seed = self.batch_seed(size)
         return examples(self.loop, drawn(self.loop, size, seed), seed)
 
-    def batch_seed(self, size: int, scale: float) -> int:
-        return self.plan.seed * 1_000_003 + 1000 * size + round(100 * scale)
+    def batch_seed(self, size: int) -> int:
+        return self.plan.seed * 1_000_003 + 1000 * size
 
-    def sum_of(self, batch: Sequence[Example], *, scale: float = 1.0, draws: int = 1) -> Sum:
+    def sum_of(self, batch: Sequence[Example], *, point: str = START, draws: int = 1) -> Sum:
         """S of a batch at the start of a run, with the default generators seeded by `draws` before the step."""
         self.trials += 1
-        calls = Session(self.loop, seed=PUBLIC_SEED, entropy=ENTROPY, scale=scale).step(batch, draws=draws)
+        at = self.points[point] if point != START else None
+        calls = Session(self.loop, seed=PUBLIC_SEED, entropy=ENTROPY, point=at).step(batch, draws=draws)
         return Sum(clipped_sums(calls), {call.mechanism: call.clip_norm for call in calls})
 
     def empty_sum(self) -> Sum:
@@ -98,24 +120,24 @@ class Bench:
 
     def ratio(self, neighbours: Neighbours) -> float:
         """‖S(D) − S(D')‖ / C."""
-        key = neighbours.size, neighbours.scale, neighbours.place
+        key = neighbours.size, neighbours.point, neighbours.place
         return self._changed(*key, neighbours.one).gap(self._changed(*key, neighbours.other))
 
-    def _changed_uncached(self, size: int, scale: float, place: int, content: str) -> Sum:
+    def _changed_uncached(self, size: int, point: str, place: int, content: str) -> Sum:
         if content == OWN and place:  # the same batch whatever the place
-            return self._changed(size, scale, 0, OWN)
-        batch = self.batch(size, scale)
+            return self._changed(size, point, 0, OWN)
+        batch = self.batch(size)
         if content == REMOVED:
             del batch[place]
         elif content == OTHER:
-            batch[place] = self._other(size, scale)
+            batch[place] = self._other(size)
         elif content != OWN:
             batch[place] = self.hard[content]
-        return self.sum_of(batch, scale=scale)
+        return self.sum_of(batch, point=point)
 
-    def _other(self, size: int, scale: float) -> Example:
+    def _other(self, size: int) -> Example:
         """A record that the batch does not hold, or, where it holds all, one of them with other randomness."""
-        seed = self.batch_seed(size, scale)
+        seed = self.batch_seed(size)
         order = drawn(self.loop, len(self.loop.records), seed)
         return example(self.loop, order[size % len(order)], seed + 1)
 

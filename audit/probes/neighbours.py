@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from operator import mul
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 from audit.probes.step import Example, Loop
 
 FACTORS = (10.0, 100.0, 1000.0)
+FAINT = 0.01
 HUGE = 1e30  # far from overflow in float32 as a number, not as a square
 EXTREME = {"NaN": math.nan, "infinite": math.inf, "huge": HUGE}
 
@@ -45,6 +47,13 @@ def hard_records(loop: Loop, seed: int) -> dict[str, Example]:
     if not loop.records_checked:
         found |= dict(_made(loop.records))
     return {name: Example(record, _mixed(seed, 10**6 + n)) for n, (name, record) in enumerate(found.items())}
+
+
+def faint(batch: Sequence[Example]) -> list[Example]:
+    """The batch with all numbers of its records ×0.01, so that clipping may leave gradients alone; [] without any."""
+    if not all(_holds(e.record, _is_float) for e in batch):
+        return []
+    return [replace(e, record=_mapped(e.record, _is_float, partial(mul, FAINT))) for e in batch]
 
 
 def is_extreme(name: str) -> bool:

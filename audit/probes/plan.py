@@ -20,7 +20,8 @@ class Plan:
         seed: public; every batch, place and record follows from it.
         sizes: logical batch sizes, as far as the pool goes.
         places: ordinary records removed and replaced per batch.
-        scales: factors on all parameters, to look at gradients of another size.
+        factors, noiseless_steps: other values of the parameters to measure at: the first ones times a factor, and
+            those after some steps on one batch without noise, where gradients are small and clipping hides less.
         hard_sizes: batch sizes (of `sizes`) into which hard records are put.
         steps: steps of a scripted replay; run_steps: most steps of a replay of the loop's own run.
         hard_changes: hard records put in for the record that a replay changes.
@@ -32,7 +33,8 @@ class Plan:
     seed: int = 0
     sizes: tuple[int, ...] = (8, 16, 32, 64)
     places: int = 3
-    scales: tuple[float, ...] = (1.0, 0.1, 2.0)
+    factors: tuple[float, ...] = (0.1, 2.0)
+    noiseless_steps: int = 120
     hard_sizes: tuple[int, ...] = (8, 32)
     steps: int = 8
     run_steps: int = 64
@@ -51,7 +53,8 @@ FULL = Plan()
 BRIEF = Plan(
     sizes=(8, 32),
     places=2,
-    scales=(1.0,),
+    factors=(),
+    noiseless_steps=0,
     hard_sizes=(32,),
     steps=6,
     run_steps=12,

@@ -8,7 +8,7 @@ from contextlib import suppress
 import numpy as np
 
 from audit.probes.answers import answer
-from audit.probes.bench import OTHER, OWN, REMOVED, Bench, Neighbours
+from audit.probes.bench import OTHER, OWN, REMOVED, START, Bench, Neighbours
 from audit.probes.neighbours import batch_sizes
 from audit.probes.plan import ROUNDING
 from audit.probes.watch import StepError
@@ -61,20 +61,18 @@ def _measure(bench: Bench) -> tuple[MEASURED, list[str]]:
 def _tried(bench: Bench) -> Iterator[Neighbours]:
     """Ordinary records at several places, then hard ones."""
     plan, removals = bench.plan, bench.loop.neighboring_relation != "replace-one"
-    for scale in plan.scales:
-        sizes = batch_sizes(bench.loop, plan.sizes)
-        for size in sizes if scale == 1 else sizes[-1:]:
-            places = np.random.default_rng(bench.batch_seed(size, scale)).permutation(size)[: plan.places]
+    hard_sizes = batch_sizes(bench.loop, plan.hard_sizes)
+    for point in bench.points:
+        for size in batch_sizes(bench.loop, plan.sizes) if point == START else [bench.smallest]:
+            places = np.random.default_rng(bench.batch_seed(size)).permutation(size)[: plan.places]
             for place in map(int, places):
                 if removals:
-                    yield Neighbours(size, place, OWN, REMOVED, scale)
-                yield Neighbours(size, place, OWN, OTHER, scale)
-            if size not in batch_sizes(bench.loop, plan.hard_sizes) and size != sizes[-1]:
-                continue
-            for name in bench.hard:
+                    yield Neighbours(size, place, OWN, REMOVED, point)
+                yield Neighbours(size, place, OWN, OTHER, point)
+            for name in bench.hard if size in hard_sizes else ():
                 if removals:
-                    yield Neighbours(size, int(places[0]), name, REMOVED, scale)
-                yield Neighbours(size, int(places[0]), name, OWN, scale)
+                    yield Neighbours(size, int(places[0]), name, REMOVED, point)
+                yield Neighbours(size, int(places[0]), name, OWN, point)
 
 
 def _figures(measured: MEASURED) -> Iterator[tuple[str, float]]:

@@ -60,11 +60,17 @@ class Session:
     Args:
         records: those of `loop` unless given.
         seed, entropy: the public and the secret one; the default generators start from `entropy`.
-        scale: multiplies every parameter after the start, to look at gradients of another size.
+        point: values that the parameters are set to after the start, to look at gradients of another size.
     """
 
     def __init__(
-        self, loop: Loop, *, seed: int, entropy: int, records: Sequence[Any] | None = None, scale: float = 1.0
+        self,
+        loop: Loop,
+        *,
+        seed: int,
+        entropy: int,
+        records: Sequence[Any] | None = None,
+        point: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.loop = loop
         seed_all(entropy)
@@ -72,23 +78,33 @@ class Session:
             self.run: Run = loop.start(loop.records if records is None else records, seed, entropy)
         except Exception as error:
             raise StepError(f"start: {type(error).__name__}") from error
-        if scale != 1.0:
-            with torch.no_grad():
-                for parameter in self.run.model.parameters():
-                    parameter.mul_(scale)
+        with torch.no_grad():
+            for name, parameter in self.run.model.named_parameters():
+                if point is not None and name in point:
+                    parameter.copy_(point[name])
 
     def step(
-        self, batch: Sequence[Example], *, draws: int | None = None, frozen: Sequence[Call] = ()
+        self,
+        batch: Sequence[Example],
+        *,
+        draws: int | None = None,
+        frozen: Sequence[Call] = (),
+        noiseless: bool = False,
     ) -> tuple[Call, ...]:
-        """One logical step. `draws` seeds the default generators first; `frozen` are the noisy sums to use."""
+        """One logical step. `draws` seeds the default generators first; the loop goes on with the noisy sums of
+        `frozen`, or with the clipped sums where `noiseless`, else with its own."""
         if draws is not None:
             seed_all(draws)
-        tap = _Recorder(self.loop, frozen)
+        tap = _Recorder(self.loop, frozen, noiseless=noiseless)
         try:
             self.run.step(batch, tap)
         except Exception as error:
             raise StepError(f"step: {type(error).__name__}") from error
         return tuple(tap.calls)
+
+    def parameters(self) -> dict[str, Tensor]:
+        """A copy of every parameter."""
+        return {name: parameter.detach().clone() for name, parameter in self.run.model.named_parameters()}
 
     def state(self) -> dict[str, Tensor]:
         """A copy of every parameter and buffer."""
@@ -98,8 +114,8 @@ class Session:
 
 
 class _Recorder:
-    def __init__(self, loop: Loop, frozen: Sequence[Call]) -> None:
-        self.loop, self.frozen, self.calls = loop, frozen, list[Call]()
+    def __init__(self, loop: Loop, frozen: Sequence[Call], *, noiseless: bool) -> None:
+        self.loop, self.frozen, self.noiseless, self.calls = loop, frozen, noiseless, list[Call]()
 
     def __call__(
         self,
@@ -114,6 +130,8 @@ class _Recorder:
         multiplier = self.loop.noise_multiplier if noise_multiplier is None else float(noise_multiplier)
         place = len(self.calls)
         self.calls.append(Call(mechanism, _copy(clipped), _copy(noisy), norm, multiplier))
+        if self.noiseless:
+            return _copy({name: clipped.get(name, tensor) for name, tensor in noisy.items()})
         if place >= len(self.frozen) or set(self.frozen[place].noisy) != set(noisy):
             return noisy
         return _copy(self.frozen[place].noisy)
