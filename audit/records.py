@@ -15,6 +15,8 @@ from audit.shards import RecordsError as RecordsError
 from audit.shards import Shard, find_shards, folder_sha256
 from audit.types import DataIdentity, Manifest, UnitCounts
 from audit.users.people import units_in
+from audit.users.signs import Sign
+from audit.users.trust import signs_in
 
 _OPTION = re.compile(r",(\w+)=([^,]*)$")
 _NAME = re.compile(r"|\s*[^\W\d][\w .:/()-]{0,39}")  # or none, as pandas names its index
@@ -62,6 +64,11 @@ class Records:
             complaint = f"every {self.unit_column!r} is empty; name another column with ,unit=COL"
             raise RecordsError(f"{self.path}: {complaint}, or none with ,unit=none")
         return counts
+
+    @cached_property
+    def signs(self) -> tuple[tuple[Sign, ...], tuple[str, ...]]:
+        """Signs that the unit column does not name people one to one, and what was not looked for."""
+        return signs_in(self.shards, Columns(text=self.text_column, unit=self.unit_column))[1:]
 
     @cached_property
     def records(self) -> int:

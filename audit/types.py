@@ -266,6 +266,7 @@ class Mechanism(Model):
     """
 
     id: Slug
+    recipe: Slug | None = None  # of the reimplementation that trains it
     model: Line
     kind: Literal["dp-sgd", "gaussian-votes"] = "dp-sgd"
     accountant: Fact[Literal["pld", "rdp", "prv", "gdp", "rdp-old", "moments", "closed-form"]] | None = None
@@ -670,6 +671,18 @@ class CurvePoint(Model):
     epsilon_upper: Epsilon
 
 
+class CapResult(Model):
+    """What keeping at most `max_records` records of each person would do: ε for a person at the same noise, steps and
+    sampling probability, and the noise multiplier that would give a person the claimed ε (None: none up to 1e7)."""
+
+    max_records: int = Field(ge=1)
+    records_kept: int
+    people_affected: int
+    epsilon_lower: Epsilon
+    epsilon_upper: Epsilon
+    noise_multiplier: float | None
+
+
 class ClaimResult(Model):
     """One claim (mechanism × dataset × ε) with its ladder."""
 
@@ -688,6 +701,7 @@ class ClaimResult(Model):
     verdict_level: Literal["holds", "weaker", "broken", "unknown"]
     ladder: tuple[Rung, ...]
     curve: tuple[CurvePoint, ...] = ()
+    caps: tuple[CapResult, ...] = ()  # where records per person were measured
 
 
 class Utility(Model):
@@ -703,7 +717,9 @@ class RunResult(Model):
     """A training run, audited by the ledger that it left: a statement of its authors, not a proof."""
 
     label: Line
+    origin: Literal["given", "reimplementation"] = "given"
     recipe: Slug
+    mechanism: Slug | None = None  # of the card, where the recipe is one that it names
     variant: Line
     scale: Line | None
     dataset: Line | None

@@ -13,7 +13,7 @@ from audit.training import value
 from audit.types import Basis, DatasetUse, Evidence, Finding, Severity, Skip, UnitCounts
 
 IDENT = "records-per-person-ignored"
-RUNGS = ("person-k2", "person-p99", "person-max")
+RUNGS = ("person-k2", "person-assumed", "person-p99", "person-max")
 REMEDY = (
     "Keep at most one record (or a stated few) of each person before training and account for that number, or "
     "state ε for a person beside ε for a record."
@@ -84,6 +84,21 @@ def _rungs(subject: Subject, dataset: DatasetUse) -> tuple[Evidence, ...]:
     return tuple(from_rung(c, rung) for c in claims for ident in RUNGS if (rung := rung_of(c, ident)) is not None)
 
 
+def _caps(subject: Subject, dataset: DatasetUse) -> Iterator[Evidence]:
+    """What a bound per person would do, for the first claim that was priced with the counts."""
+    claim = next((c for c in subject.claims if c.id in _claims(subject, dataset) and c.caps), None)
+    for cap in claim.caps if claim is not None else ():
+        most, noise = cap.max_records, cap.noise_multiplier
+        needed = f"noise multiplier {noise:.4g} gives ε = {claim.epsilon:g}" if claim and noise else "no noise suffices"
+        yield Evidence(
+            source="accounting",
+            where=f"at most {most} record{'s' * (most > 1)} of each person, for {claim.label if claim else ''}"[:600],
+            what=f"keeps {cap.records_kept:,} records and takes some from {cap.people_affected:,} people; a person's ε is "
+            f"{cap.epsilon_lower:.4g} to {cap.epsilon_upper:.4g} at the same noise, steps and sampling probability; "
+            f"{needed} for a person",
+        )
+
+
 def _read(subject: Subject, dataset: DatasetUse) -> Finding:
     several, bounded = dataset.several_records_per_person, dataset.records_per_person_bounded
     assert several is not None
@@ -120,6 +135,7 @@ def _measured(subject: Subject, dataset: DatasetUse, records: Records, counts: U
             ),
             Evidence(source="data", where="the file against its manifest", what=identity.why),
             *_rungs(subject, dataset),
+            *_caps(subject, dataset),
             *observed_in(subject, IDENT),
         ),
         remedy=REMEDY,
