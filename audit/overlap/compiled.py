@@ -10,14 +10,19 @@ from typing import Any
 
 
 @cache
-def _folder() -> str:
-    """One folder for each state of this package's source: a kernel compiled into another must not outlive it."""
-    from platformdirs import user_cache_path
-
+def source_state() -> str:
+    """Digest of this package's source. What another state of it compiled or found is not taken up."""
     state = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         state.update(path.read_bytes())
-    return str(user_cache_path("dp-claim-audit") / "kernels" / state.hexdigest()[:16])
+    return state.hexdigest()[:16]
+
+
+@cache
+def _folder() -> str:
+    from platformdirs import user_cache_path
+
+    return str(user_cache_path("dp-claim-audit") / "kernels" / source_state())
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -12,7 +11,7 @@ from audit.overlap.compiled import kernel
 from audit.overlap.minhash import Hashes, sketch
 from audit.overlap.near import Groups, Rows, sets
 from audit.overlap.shingling import WORDS_5, Shingling
-from audit.overlap.texts import Texts
+from audit.overlap.texts import Texts, taken
 
 MOST_RECORDS = 64  # a shingle in more records than this is a common phrase and is left out
 SHORTEST = 6  # a record of fewer units is only looked for as a whole text
@@ -62,15 +61,6 @@ class Index:
         """Groups too long for the whole-text match alone, but with fewer than two shingles of their own."""
         return np.flatnonzero((self.units >= SHORTEST) & (self.kept < 2))
 
-    def digest(self) -> str:
-        """SHA-256 over everything in the index: same private texts and options, same digest."""
-        state = hashlib.sha256()
-        for field in fields(self):
-            value = getattr(self, field.name)
-            state.update(field.name.encode())
-            state.update(value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode())
-        return state.hexdigest()
-
     @property
     def bytes(self) -> int:
         return sum(value.nbytes for f in fields(self) if isinstance(value := getattr(self, f.name), np.ndarray))
@@ -96,7 +86,7 @@ def build(private: Texts, shingling: Shingling = WORDS_5, sample: int = 1) -> In
     hashes, owners = _postings(private, groups, lengths, shingling, sample)
     bits = max(8, (max(len(hashes), 1) // 4).bit_length())
     filter_bits = max(16, (max(len(hashes), 1) * BITS_PER_SHINGLE - 1).bit_length())
-    texts = _taken(private, groups.first)
+    texts = taken(private, groups.first)
     return Index(
         shingle_size=shingling.size,
         by_word=shingling.unit == "word",
@@ -139,13 +129,6 @@ def _starts(hashes: Hashes, bits: int) -> npt.NDArray[np.uint32]:
     """Where each bucket of the upper `bits` bits begins, and where the last one ends."""
     buckets = np.arange(2**bits + 1, dtype=np.uint64)
     return np.searchsorted(hashes >> np.uint64(64 - bits), buckets).astype(np.uint32)
-
-
-def _taken(texts: Texts, rows: Rows) -> Texts:
-    """Some of the texts, packed anew."""
-    pieces = [texts.bytes_of(int(i)) for i in rows]
-    offsets = np.concatenate(([0], np.cumsum([len(piece) for piece in pieces], dtype=np.int64)))
-    return Texts(np.frombuffer(b"".join(pieces), np.uint8), offsets.astype(np.int64))
 
 
 def _filter(hashes: Hashes, shift: np.uint64, size: int) -> npt.NDArray[np.uint8]:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:  # the kernels and their compiler are loaded where a search is made
+    import numpy as np
+    import numpy.typing as npt
 
-from audit.overlap.minhash import recall, sketch
-from audit.overlap.near import Groups, NearIndex, near_index, near_pairs
-from audit.overlap.shingling import Shingling
-from audit.overlap.texts import Texts, batches, from_strings
+    from audit.overlap.near import Groups, NearIndex
+    from audit.overlap.texts import Texts
 
-Mask = npt.NDArray[np.bool_]
+    Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,13 @@ def exact_overlap(private: Iterable[str], corpus: Iterable[str]) -> OverlapResul
 
     Cannot see a private text inside a longer document, nor one that differs in a word.
     """
+    import numpy as np
+
+    from audit.overlap.minhash import sketch
+    from audit.overlap.near import Groups
+    from audit.overlap.shingling import Shingling
+    from audit.overlap.texts import batches
+
     side = sketch(_all(private), Shingling(), 1)
     groups = Groups.of(side)
     matched = np.zeros(len(groups.first), bool)
@@ -90,6 +96,12 @@ def near_overlap(
     Raises:
         ValueError: threshold outside (0, 1], shingle_size below 1, num_perm below 2.
     """
+    import numpy as np
+
+    from audit.overlap.near import near_index, near_pairs
+    from audit.overlap.shingling import Shingling
+    from audit.overlap.texts import batches
+
     index = near_index(_all(private), Shingling("word", shingle_size), threshold, num_perm)
     exact, near = (np.zeros(len(index.groups.first), bool) for _ in range(2))
     records = 0
@@ -105,6 +117,11 @@ def duplicates_within(
     texts: Iterable[str], *, threshold: float = 0.8, shingle_size: int = 5, num_perm: int = 128
 ) -> OverlapResult:
     """Records of one dataset that have another like them: exact, else near. Limits as for `near_overlap`."""
+    import numpy as np
+
+    from audit.overlap.near import near_index, near_pairs
+    from audit.overlap.shingling import Shingling
+
     held = _all(texts)
     index = near_index(held, Shingling("word", shingle_size), threshold, num_perm)
     exact = np.bincount(index.groups.group[index.groups.group >= 0], minlength=len(index.groups.first)) > 1
@@ -115,20 +132,26 @@ def duplicates_within(
 
 
 def _all(texts: Iterable[str]) -> Texts:
+    from audit.overlap.texts import from_strings
+
     return from_strings(list(texts))
 
 
 def _wordless(groups: Groups) -> int:
-    return int(np.count_nonzero(groups.group < 0))
+    return int((groups.group < 0).sum())
 
 
 def _rows(groups: Groups, matched: Mask) -> tuple[int, ...]:
     """Rows of the groups that matched, ascending."""
+    import numpy as np
+
     flags = np.append(matched, False)  # the last stands for texts without words
     return tuple(int(row) for row in np.flatnonzero(flags[groups.group]))
 
 
 def _near_result(index: NearIndex, corpus_records: int, exact: Mask, near: Mask) -> OverlapResult:
+    from audit.overlap.minhash import recall
+
     described: dict[str, Any] = {
         "threshold": index.threshold,
         "shingle_size": index.shingling.size,

@@ -85,6 +85,13 @@ def batches(texts: Iterable[str], size: int = 1 << 22) -> Iterable[Texts]:
         yield from_strings(held)
 
 
+def taken(texts: Texts, rows: npt.NDArray[np.int64]) -> Texts:
+    """Some of the texts, packed anew; places in them are as here, not as in the source."""
+    pieces = [texts.bytes_of(int(i)) for i in rows]
+    offsets = np.concatenate(([0], np.cumsum([len(piece) for piece in pieces], dtype=np.int64)))
+    return Texts(np.frombuffer(b"".join(pieces), np.uint8), offsets.astype(np.int64))
+
+
 def _resolved(texts: Texts) -> Texts:
     changed = {}
     for i in _with_references(texts):
