@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 import tomllib
 from pathlib import Path
@@ -139,4 +140,7 @@ def test_a_smoke_model_is_tiny_and_can_be_built(name: str) -> None:
     recipe = load(name, scale="smoke", epsilon=8.0)
     made = adapter_module(recipe.adapter).build(recipe, tokenizer(recipe.data.vocabulary))
     assert sum(parameter.numel() for parameter in made.module.parameters()) < 2_000_000
+    names = [parameter for parameter, _ in made.module.named_parameters()]
+    for pattern in recipe.training.frozen:
+        assert fnmatch.filter(names, pattern), pattern
     assert recipe.data.source == "generated"
