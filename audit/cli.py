@@ -58,6 +58,26 @@ class DiffFormat(StrEnum):
     HTML = "html"
 
 
+class SearchMode(StrEnum):
+    CONTAINMENT = "containment"
+    NEAR_DUPLICATE = "near-duplicate"
+
+
+class ShingleUnit(StrEnum):
+    WORD = "word"
+    CHAR = "char"
+
+
+class TextForm(StrEnum):
+    STANDARD = "standard"
+    PLAIN = "plain"
+
+
+class SearchEngine(StrEnum):
+    LOCAL = "local"
+    RAY = "ray"
+
+
 class Listed(StrEnum):
     PAPERS = "papers"
     CHECKS = "checks"
@@ -414,6 +434,90 @@ def probe(
     for line in () if as_json else lines(found.answers):
         out.print(line, markup=False, soft_wrap=True)
     raise typer.Exit(exit_code(found.answers, counted(fail_on), inconclusive=fail_on_inconclusive))
+
+
+@app.command()
+def overlap(
+    private: Annotated[Path, typer.Argument(help="private records: a file, a folder, a glob or hf:OWNER/NAME")],
+    corpus: Annotated[Path, typer.Argument(help="corpus: the same, or web archives (.warc, .wet, each also .gz)")],
+    private_text: Annotated[str, typer.Option(help="column of the private text")] = "text",
+    private_id: Annotated[str | None, typer.Option(help="column of a private record's id")] = None,
+    private_unit: Annotated[str | None, typer.Option(help="column that names the person")] = None,
+    corpus_text: Annotated[str, typer.Option(help="column of the corpus text")] = "text",
+    corpus_id: Annotated[str | None, typer.Option(help="column of a text's id; of archives, a header")] = None,
+    mode: Annotated[
+        SearchMode, typer.Option(help="inside longer texts, or record against record")
+    ] = SearchMode.CONTAINMENT,
+    shingle: Annotated[ShingleUnit, typer.Option(help="word; char for languages without spaces")] = ShingleUnit.WORD,
+    shingle_size: Annotated[int, typer.Option(min=1, max=64, help="words or characters in a shingle")] = 5,
+    normalisation: Annotated[
+        TextForm, typer.Option(help="plain: only case and white space make no difference")
+    ] = TextForm.STANDARD,
+    threshold: Annotated[
+        float | None, typer.Option(help="share of a record found in order [0.45], or Jaccard similarity [0.8]")
+    ] = None,
+    sample: Annotated[int, typer.Option(min=1, help="index one shingle in N of longer records: less memory")] = 1,
+    engine: Annotated[SearchEngine, typer.Option(help="ray needs the extra of that name")] = SearchEngine.LOCAL,
+    ray_address: Annotated[
+        str | None, typer.Option(help="of a running cluster; without it, one is started here")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="processes")] = os.cpu_count() or 1,
+    out_file: Annotated[
+        Path, typer.Option("--out", help="matching pairs, without text")
+    ] = Path("out/overlap/matches.parquet"),
+    plants: Annotated[int, typer.Option(min=0, help="records of each kind planted to estimate recall; 0: none")] = 200,
+    show_text: Annotated[int, typer.Option(min=0, help="print the texts of so many pairs")] = 0,
+    strict: Annotated[bool, typer.Option("--strict", help="refuse where a shard cannot be read")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the summary as JSON")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="print nothing but errors")] = False,
+    no_progress: Annotated[bool, typer.Option("--no-progress", help="show no progress")] = False,
+) -> None:
+    """Look for private texts in a corpus: matching pairs as parquet, and a summary with its intervals.
+
+    Run again after an interruption, it goes on where it was. Exits 3 when a shard could not be searched.
+    """
+    from audit.contamination import Asked, ask, excerpts
+    from audit.contamination_text import as_json as summary_json
+    from audit.contamination_text import lines
+
+    asked = Asked(
+        private, corpus, private_text, private_id, private_unit, corpus_text, corpus_id, mode.value, shingle.value,
+        shingle_size, normalisation.value, threshold, sample, engine.value, ray_address, jobs, out_file, plants, strict,
+    )  # fmt: skip
+    with _progress(quiet or no_progress) as tell:
+        searched = ask(asked, tell or (lambda stage, done, total: None))
+    if as_json:
+        typer.echo(summary_json(searched.summary))
+    elif not quiet:
+        for line in [*lines(searched.summary), f"wrote {out_file}", *excerpts(searched, show_text)]:
+            out.print(summary.plain(line), markup=False, soft_wrap=True)
+    raise typer.Exit(3 if searched.summary.skipped else 0)
+
+
+@app.command()
+def manifest(
+    path: Annotated[str, typer.Argument(help="file, folder, glob, or hf:owner/name[:config][:split]")],
+    name: Annotated[str, typer.Option(help="what the dataset is called; its id is made from it")],
+    text: Annotated[str | None, typer.Option(help="column of the text")] = None,
+    unit: Annotated[str | None, typer.Option(help="column that names the person")] = None,
+    label: Annotated[str | None, typer.Option(help="column of the label")] = None,
+    out_file: Annotated[Path | None, typer.Option("--out", help="file to write [print it]")] = None,
+    croissant: Annotated[Path | None, typer.Option(help="also write it as Croissant 1.0 JSON-LD")] = None,
+) -> None:
+    """Write a manifest from data: columns, counts and checksums measured, the rest left to fill in."""
+    from audit.croissant import to_croissant
+    from audit.manifest import manifest_of, to_toml
+
+    found = manifest_of(path, name, text, unit, label)
+    wanted = {out_file: to_toml(found), croissant: to_croissant(found) if croissant else ""}
+    try:
+        for file, content in wanted.items():
+            if file is not None:
+                write_atomically(file, content)
+    except OSError as error:
+        raise TargetError(f"{error.filename}: cannot be written: {error.strerror}") from None
+    if out_file is None:
+        typer.echo(wanted[None] or to_toml(found), nl=False)
 
 
 @app.command("list")
