@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import hashlib
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
 from audit.code.commit import head
-from audit.code.files import Note, read_files
+from audit.code.files import File, Note, read_files
 from audit.code.imports import Graph, beside, import_graph
 from audit.code.source import Source, source_of
 from audit.code.syntax import is_update, tail
@@ -39,6 +42,7 @@ class Checkout:
     sources: tuple[Source, ...] = ()
     notes: tuple[Note, ...] = ()
     commit: str | None = None
+    sha256: str = ""  # of the paths and bytes of everything read
 
     @cached_property
     def python(self) -> tuple[Source, ...]:
@@ -82,4 +86,12 @@ def read_checkout(root: Path, *, tests: bool = False) -> Checkout:
     notes += [note for _, some in read for note in some]
     more = [source for source in sources if source.tree is not None and _uses_engine(source)][MAX_ENGINES:]
     notes += [Note(source.path, f"one of more than {MAX_ENGINES} with a privacy engine") for source in more[:1]]
-    return Checkout(sources, tuple(sorted(notes, key=lambda note: (note.path, note.why))), head(root))
+    ordered = tuple(sorted(notes, key=lambda note: (note.path, note.why)))
+    return Checkout(sources, ordered, head(root), _digest(files))
+
+
+def _digest(files: Sequence[File]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(os.fsencode(file.path) + b"\0" + hashlib.sha256(file.data).digest())
+    return digest.hexdigest()

@@ -43,9 +43,9 @@ def parse(text: str) -> ast.Module | str:
             warnings.simplefilter("ignore")
             return ast.parse(text)
     except SyntaxError as error:
-        return f"no Python 3 that can be parsed (line {error.lineno})"
+        return f"not this Python's syntax at line {error.lineno}"
     except (ValueError, RecursionError, MemoryError):
-        return "no Python 3 that can be parsed"
+        return "no Python that can be parsed"
 
 
 def cells(data: bytes) -> Cells | str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -219,7 +220,7 @@ def test_the_flag_that_a_script_passes_false_weighs_more(write: Write) -> None:
 def test_files_that_could_not_be_read_are_named_beside_any_answer(write: Write) -> None:
     outcome = put(READING["trailing-comma-tuple"], write(**{"a.py": "x = 1\n", "old.py": "print 'x'\n"}))
     assert outcome.status is Status.SKIPPED
-    assert "old.py (no Python 3 that can be parsed (line 1))" in outcome.skips[0].reason
+    assert "old.py (not this Python's syntax at line 1)" in outcome.skips[0].reason
 
 
 def test_without_code_every_reading_check_is_a_skip_that_says_how_to_give_it() -> None:
@@ -306,6 +307,25 @@ def test_no_check_fails_on_a_program_of_shuffled_lines(data: st.DataObject) -> N
         outcome = put(type(check)(check.ident, check.question, (), check.answer), subject, debug=True)
         assert outcome.error is None
         assert all(len(e.what) < 400 for f in outcome.findings for e in f.evidence)
+
+
+def test_what_was_read_has_a_digest_of_names_and_bytes(write: Write, tmp_path: Path) -> None:
+    digests = [write(**{"a.py": "x = 1\n"}).checkout.sha256]
+    digests.append(write(**{"a.py": "x = 2\n"}).checkout.sha256)
+    (tmp_path / "a.py").rename(tmp_path / "b.py")
+    digests.append(read_checkout(tmp_path).sha256)
+    write(**{"data.csv": "not read"})
+    assert len(set(digests)) == 3
+    assert read_checkout(tmp_path).sha256 == digests[-1]
+
+
+def test_the_privacy_library_itself_shows_no_flaw() -> None:
+    opacus = find_spec("opacus")
+    assert opacus is not None
+    subject = Subject(CARD, code=Path(opacus.submodule_search_locations[0]))  # type: ignore[index]
+    assert subject.checkout.engines
+    found = {ident: put(check, subject).findings for ident, check in READING.items()}
+    assert {ident: f for ident, f in found.items() if f} == {}
 
 
 def test_reading_a_folder_that_vanished_is_a_note(tmp_path: Path) -> None:

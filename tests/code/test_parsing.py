@@ -88,7 +88,7 @@ def test_a_deep_notebook_is_a_note() -> None:
 
 def test_python_2_is_a_note_with_its_line() -> None:
     _, (note,) = source_of(File("old.py", "python", b"x = 1\nprint 'x'\n"))
-    assert note.why == "no Python 3 that can be parsed (line 2)"
+    assert note.why == "not this Python's syntax at line 2"
 
 
 def test_a_coding_line_is_not_obeyed() -> None:
