@@ -408,6 +408,7 @@ class Manifest(Model):
     unit_column: Line | None = None
     unit_note: Line  # who the unit column names, or why there is none
     label_column: Line | None = None
+    columns: dict[str, Literal["text", "integer", "number", "boolean", "other"]] = Field(default_factory=dict)
     splits: dict[str, int] = Field(default_factory=dict)  # published records per split
     records: int | None = None
     persons: int | None = None
