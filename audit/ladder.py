@@ -1,8 +1,8 @@
 """The epsilon ladder of one claim: each rung keeps what the rung above assumed and makes one correction.
 
-claimed → recomputed from the stated training → steps as run → sampler as coded → a person instead of a record
-→ preprocessing → choices on private data → un-noised channels. A rung that cannot be computed says why; a
-corrected ε is a bracket.
+claimed → recomputed from the stated training → steps as run → sampler as coded → noised counts beside the training
+→ a person instead of a record → preprocessing → choices on private data → un-noised channels. A rung that cannot
+be computed says why; a corrected ε is a bracket.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from audit.caps import cap_results
 from audit.comparisons import beside_exact_labels, beside_group, beside_selection
 from audit.pricing import Price, attack, price, price_curve, smallest_noise_multiplier
-from audit.setting import Setting
+from audit.setting import CountRelease, Setting
 from audit.types import ClaimResult, Comparison, CurvePoint, Rung, Sampler, round_outward
 from audit.verdict import verdict
 
@@ -31,6 +32,7 @@ class _Here:
     steps: int
     sampler: Sampler
     unit: str
+    counts: tuple[CountRelease, ...] = ()  # released with noise beside the training
     group_size: int = 1
     lower: float = 0.0
     record_lower: float = 0.0  # the lower end for one record
@@ -57,6 +59,7 @@ def claim_result(setting: Setting, cache: Path | None = None) -> ClaimResult:
         verdict_level=level,
         ladder=rungs,
         curve=_curve(setting, noise, cache),
+        caps=cap_results(setting, noise, cache),
     )
 
 
@@ -76,10 +79,11 @@ def _rungs(setting: Setting, noise: float | None, cache: Path | None) -> Iterato
         yield from _selection(setting, None)
         yield from _channel_rung(setting, None)
         return
-    here = _Here(noise, cache, setting.steps_accounted, setting.sampler_accounted, setting.privacy_unit or NOT_STATED)
+    unit = setting.privacy_unit or NOT_STATED
+    here = _Here(noise, cache, setting.steps_accounted, setting.sampler_accounted, unit, setting.counts_accounted)
     here, rung = _recomputed(setting, here)
     yield rung
-    for correct in (_steps_as_run, _sampler_as_coded):
+    for correct in (_steps_as_run, _sampler_as_coded, _counts_beside):
         corrected = correct(setting, here)
         if corrected is not None:
             here, rung = corrected
@@ -129,7 +133,7 @@ def _unavailable(setting: Setting, ident: str, label: str, why: str, unit: str |
 
 
 def _price(setting: Setting, here: _Here) -> Price:
-    return price(setting, here.noise, here.steps, here.sampler, here.group_size, here.cache)
+    return price(setting, here.noise, here.steps, here.sampler, here.group_size, here.cache, counts=here.counts)
 
 
 def _priced(
@@ -153,7 +157,7 @@ def _priced(
         method=price.method,
         assumption=" ".join((assumption, *(f"{text[:1].upper()}{text[1:]}." for text in price.assumptions))),
         group_size=here.group_size,
-        attack=attack(setting, here.noise, here.steps, here.sampler, here.group_size, upper, here.cache),
+        attack=attack(setting, here.noise, here.steps, here.sampler, here.group_size, upper, here.cache, here.counts),
         beside=tuple(beside),
     )
     record_lower = price.lower if here.group_size == 1 else here.record_lower
@@ -166,9 +170,12 @@ def _recomputed(setting: Setting, here: _Here) -> tuple[_Here, Rung]:
         if setting.noise_multiplier is not None
         else f"Noise multiplier not stated; {here.noise:.4g} is the smallest that gives the claim (derived)"
     )
-    assumption = (
-        f"{origin}; {here.sampler} sampling with probability {setting.sampling_probability:.4g}, {here.steps:,} steps."
+    how = (
+        f"{here.sampler} sampling with probability {setting.sampling_probability:.4g}, {here.steps:,} steps"
+        if setting.trained
+        else f"every record votes in each of {here.steps:,} rounds"
     )
+    assumption = f"{origin}; {how}{''.join(f'; {_of_counts(one)} within the same ε' for one in here.counts)}."
     found = _price(setting, here)
     return _priced(setting, here, found, "recomputed", "Recomputed from the stated training", assumption)
 
@@ -188,6 +195,22 @@ def _sampler_as_coded(setting: Setting, here: _Here) -> tuple[_Here, Rung] | Non
     at = replace(here, sampler=coded)
     assumption = f"The released loader is {coded}; {here.sampler} sampling was accounted."
     return _priced(setting, at, _price(setting, at), "sampler-as-coded", "Sampler that the code uses", assumption)
+
+
+def _counts_beside(setting: Setting, here: _Here) -> tuple[_Here, Rung] | None:
+    """Noised counts that the claimed ε does not cover, composed with the training."""
+    left_out = tuple(counts for counts in setting.noisy_counts if not counts.accounted)
+    if not left_out:
+        return None
+    at = replace(here, counts=setting.noisy_counts)
+    listed = "; ".join(f"{_of_counts(one)} ({one.where})" for one in left_out)
+    assumption = f"The ε claimed is that of the training alone. Released beside it: {listed}."
+    return _priced(setting, at, _price(setting, at), "with-counts", "With the noised counts beside it", assumption)
+
+
+def _of_counts(counts: CountRelease) -> str:
+    measure = "standard deviation" if counts.noise == "gaussian" else "scale"
+    return f"{counts.what}, each with {counts.noise.capitalize()} noise of {measure} {counts.scale:g}"
 
 
 def _person(setting: Setting, here: _Here) -> Iterator[tuple[_Here | None, Rung]]:
@@ -212,6 +235,10 @@ def _group_sizes(setting: Setting) -> Iterator[tuple[str, int, str, str]]:
     if setting.counts is None:
         if setting.several_per_person:
             yield "person-k2", 2, "A person with 2 records", "One person holds 2 records (supposed, not measured)."
+        if setting.assumed_max_records is not None:
+            most = setting.assumed_max_records
+            why = "No person holds more: an assumption given to this audit, not measured."
+            yield "person-assumed", most, f"A person with {most:,} record{'s' * (most > 1)} (assumed)", why
         return
     counts = setting.counts
     measured = f"measured over {counts.units:,} people with {counts.records:,} records in the file given"

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit.setting import Setting
+from audit.setting import CountRelease, Setting
 from audit.types import Attack, NeighboringRelation, Sampler, round_outward
 
 if TYPE_CHECKING:
     from dp_accounting.dp_event import DpEvent
 
     from audit.accounting.bracket import Bracket
+    from audit.accounting.counts import Counts
     from audit.accounting.sampling import Schedule
 
 CALIBRATING = ("pld", "prv", "rdp", "rdp-old")
@@ -38,8 +39,9 @@ def price(
     cache: Path | None,
     *,
     routes: tuple[str, ...] = ("contour", "pld"),
+    counts: Sequence[CountRelease] = (),
 ) -> Price:
-    """ε for a unit of `group_size` records after `steps` noisy updates under `sampler`.
+    """ε for a unit of `group_size` records after `steps` noisy updates under `sampler`, with noised `counts` beside.
 
     `routes` are the accountants for Poisson batches; where one cannot answer, all that can are asked.
     """
@@ -51,19 +53,26 @@ def price(
     bracket = cached_bracket(
         cache,
         "epsilon_for_sampler",
-        {**drawn, **unit, "neighboring_relation": setting.relation.value, "routes": routes},
-        lambda: _bracket(Schedule(**drawn), unit, setting.relation, routes),
+        {**drawn, **unit, **_key(counts), "neighboring_relation": setting.relation.value, "routes": routes},
+        lambda: _with_counts(Schedule(**drawn), unit, setting.relation, routes, counts),
     )
     return Price(bracket.lower, bracket.upper, bracket.method, bracket.assumptions)
 
 
 def event_of(
-    setting: Setting, noise_multiplier: float, steps: int, sampler: Sampler, group_size: int
+    setting: Setting,
+    noise_multiplier: float,
+    steps: int,
+    sampler: Sampler,
+    group_size: int,
+    counts: Sequence[CountRelease] = (),
 ) -> tuple[DpEvent, int]:
     """The event whose ε bounds this training from above, and the group size to price it with."""
-    from audit.accounting.sampling import Schedule, upper_event
+    from audit.accounting.counts import event_with_counts
+    from audit.accounting.sampling import Schedule
 
-    return upper_event(Schedule(**_drawn(setting, steps, sampler)), noise_multiplier, group_size)
+    drawn = Schedule(**_drawn(setting, steps, sampler))
+    return event_with_counts(drawn, noise_multiplier, _as_counts(counts), group_size)
 
 
 def attack(
@@ -74,13 +83,14 @@ def attack(
     group_size: int,
     upper: float,
     cache: Path | None,
+    counts: Sequence[CountRelease] = (),
 ) -> Attack:
     """The most any membership attack can do: from the whole curve δ(ε), from (upper, δ) where ε is past meaning."""
     from audit.accounting.bracket import Bracket
     from audit.accounting.cache import cached
 
     assert setting.delta is not None  # as for every price
-    delta, event, size = setting.delta, *event_of(setting, noise_multiplier, steps, sampler, group_size)
+    delta, event, size = setting.delta, *event_of(setting, noise_multiplier, steps, sampler, group_size, counts)
 
     def compute() -> Any:
         from audit.accounting.answer import MEANINGLESS, attack_on
@@ -107,6 +117,31 @@ def _drawn(setting: Setting, steps: int, sampler: Sampler) -> dict[str, Any]:
         "batch_size": setting.batch_size,
         "records": setting.records,
     }
+
+
+def _as_counts(counts: Sequence[CountRelease]) -> tuple[Counts, ...]:
+    from audit.accounting.counts import Counts
+
+    return tuple(Counts(one.noise, one.scale) for one in counts)
+
+
+def _key(counts: Sequence[CountRelease]) -> dict[str, Any]:
+    """What the counts add to the key of a stored price; nothing where there are none."""
+    return {"counts": [[one.noise, one.scale] for one in counts]} if counts else {}
+
+
+def _with_counts(
+    schedule: Schedule,
+    unit: dict[str, Any],
+    relation: NeighboringRelation,
+    routes: tuple[str, ...],
+    counts: Sequence[CountRelease],
+) -> Bracket:
+    from audit.accounting.counts import add_counts
+
+    batches = _bracket(schedule, unit, relation, routes)
+    more = {**unit, "counts": _as_counts(counts), "neighboring_relation": _relation(relation)}
+    return add_counts(batches, schedule, **more)
 
 
 def _bracket(
@@ -136,14 +171,20 @@ def price_curve(
     """
     steps = setting.steps_accounted
     assert steps is not None  # a noise multiplier is known only where the steps are
+    counts = setting.counts_accounted
     return [
-        (size, price(setting, noise_multiplier, steps, Sampler.POISSON, size, cache, routes=("contour",)))
+        (
+            size,
+            price(setting, noise_multiplier, steps, Sampler.POISSON, size, cache, routes=("contour",), counts=counts),
+        )
         for size in group_sizes
     ]
 
 
 def smallest_noise_multiplier(setting: Setting, cache: Path | None) -> float:
     """The smallest noise multiplier that gives the claimed ε by the stated accountant under Poisson sampling.
+
+    Counts that the ε covers are released beside the training.
 
     Accountants that are no bound, or are not stated, are read as the tight one.
     """
@@ -157,7 +198,12 @@ def smallest_noise_multiplier(setting: Setting, cache: Path | None) -> float:
         "steps": setting.steps_accounted,
         "accountant": setting.accountant if setting.accountant in CALIBRATING else "pld",
     }
-    return float(cached(cache, "noise_multiplier_for", wanted, lambda: noise_multiplier_for(**wanted)))
+    counts = setting.counts_accounted
+
+    def compute() -> float:
+        return noise_multiplier_for(**wanted, beside=[one.event() for one in _as_counts(counts)])
+
+    return float(cached(cache, "noise_multiplier_for", wanted | _key(counts), compute))
 
 
 def _relation(relation: NeighboringRelation) -> Any:

@@ -68,7 +68,13 @@ class Setting:
     channels: tuple[Channel, ...]
     selection: Channel | None
     noisy_counts: tuple[CountRelease, ...] = ()
+    assumed_max_records: int | None = None  # of one person, where none were measured
     trained: bool = True  # batches are drawn; else every record takes part in every step, as in a vote
+
+    @property
+    def counts_accounted(self) -> tuple[CountRelease, ...]:
+        """Noised counts that the claimed ε covers."""
+        return tuple(counts for counts in self.noisy_counts if counts.accounted)
 
     @property
     def missing(self) -> tuple[str, ...]:

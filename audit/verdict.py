@@ -26,13 +26,20 @@ def verdict(setting: Setting, rungs: Sequence[Rung]) -> tuple[Level, str]:
             f"ε = {setting.epsilon:g} covers the training, not the choice made on private data: for the records that "
             "choose no bound follows."
         )
+    together = by_id.get("with-counts")
+    if level == "holds" and together is not None and (together.epsilon_lower or 0.0) > setting.epsilon * SLACK:
+        return "weaker", (
+            f"ε = {setting.epsilon:g} covers the training, not the noised counts released beside it: together it is "
+            f"{_bracket(together)}."
+        )
     return level, sentence
 
 
 def _of_training(setting: Setting, rungs: Sequence[Rung]) -> tuple[Level, str]:
     """How the claim stands as far as the training goes."""
     by_id = {rung.id: rung for rung in rungs}
-    priced = [rung for rung in rungs if rung.epsilon_upper is not None and rung.id not in ("claimed", "selection")]
+    other = ("claimed", "selection", "with-counts")
+    priced = [rung for rung in rungs if rung.epsilon_upper is not None and rung.id not in other]
     if not priced:
         return "unknown", f"ε = {setting.epsilon:g} cannot be recomputed: {_lower_first(_why(rungs))}"
     last = priced[-1]
@@ -64,7 +71,8 @@ def _broken(setting: Setting, rung: Rung) -> str:
     others = f" ({len(more)} more such channel{'s' if len(more) > 1 else ''} below)" if more else ""
     if rung.epsilon_lower is not None and math.isinf(rung.epsilon_lower):
         certain = next(channel for channel in setting.channels if channel.certain)
-        return f"No finite ε: {certain.what}, without noise, beside the training that ε = {setting.epsilon:g} covers."
+        what = "training" if setting.trained else "votes"
+        return f"No finite ε: {certain.what}, without noise, beside the {what} that ε = {setting.epsilon:g} covers."
     return f"ε = {setting.epsilon:g} does not follow: {first.what}, outside what was accounted{others}."
 
 

@@ -92,7 +92,8 @@ def card(request: pytest.FixtureRequest) -> PaperCard:
 def test_every_prior_work_has_its_card():
     assert set(CARDS) == {
         "actg-arl-2025", "al-aziz-2021", "bommasani-2019", "carranza-2024", "flemings-2024", "kurakin-2023",
-        "mattern-2022", "ochs-2025", "putta-2023", "synbench-dp-diffusion", "tan-2025", "xie-2024", "yu-2024", "yue-2023",
+        "mattern-2022", "ochs-2025", "putta-2023", "synbench-dp-diffusion", "tan-2025", "xie-2024", "yu-2024",
+        "yue-2023",
     }  # fmt: skip
 
 

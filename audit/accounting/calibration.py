@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+from dp_accounting import dp_event
 from scipy import optimize
 
 from audit.accounting.accountants import epsilon
@@ -16,7 +17,7 @@ from audit.accounting.inputs import (
     require_positive,
     require_probability,
 )
-from audit.accounting.mechanisms import dp_sgd
+from audit.accounting.mechanisms import composed, dp_sgd
 from audit.accounting.prv import EPS_ERROR
 
 _LEAST, _MOST = 1e-2, 1e7
@@ -31,8 +32,11 @@ def noise_multiplier_for(
     steps: int,
     group_size: int = 1,
     accountant: str = "pld",
+    beside: Sequence[dp_event.DpEvent] = (),
 ) -> float:
     """Smallest noise multiplier whose epsilon, as `accountant` states it, is at most `target_epsilon`.
+
+    `beside` are mechanisms released with the training on the same records, whose cost is within the target.
 
     `contour` is the tight value; `pld` raises it until the certified bound is within the target too; `prv`
     is what Opacus' default would take, whose printed value lies 0.01 above the tight one; `rdp` and
@@ -48,7 +52,8 @@ def noise_multiplier_for(
         raise AccountingInputError(f"accountant = {accountant!r}: expected one of {', '.join(CALIBRATORS)}")
 
     def priced(noise: float, by: str) -> float:
-        event = dp_sgd(noise, sampling_probability, steps)
+        training = dp_sgd(noise, sampling_probability, steps)
+        event = composed([training, *beside]) if beside else training
         return epsilon(event, delta, group_size=group_size, accountant=by).upper
 
     def tight(noise: float) -> float:
