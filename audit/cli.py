@@ -23,8 +23,9 @@ from audit.check import all_checks
 from audit.files import write_atomically
 from audit.ledger import LedgerError
 from audit.records import RecordsError
+from audit.reimplementation import ReimplementationError, perform, runs_of
 from audit.run import Progress, run_audit, versions
-from audit.target import TargetError, card_path
+from audit.target import TargetError, card_path, resolve
 from audit.types import AuditResult, Severity, Status
 
 app = typer.Typer(
@@ -38,7 +39,7 @@ out = Console(highlight=False, emoji=False)
 err = Console(stderr=True, highlight=False, emoji=False)
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-MENDABLE = (CardError, TargetError, RecordsError, LedgerError, results.ResultError)
+MENDABLE = (CardError, TargetError, RecordsError, LedgerError, ReimplementationError, results.ResultError)
 FILES = {"json": "result.json", "html": "report.html", "md": "report.md", "sarif": "report.sarif"}
 
 
@@ -56,6 +57,10 @@ class DiffFormat(StrEnum):
     TEXT = "text"
     JSON = "json"
     HTML = "html"
+
+
+class ReimplScale(StrEnum):
+    SMOKE = "smoke"
 
 
 class SearchMode(StrEnum):
@@ -135,6 +140,9 @@ def run(
     ledger: Annotated[
         list[Path] | None, typer.Option(help="ledger.json of a training run, or the folder of one")
     ] = None,
+    reimpl: Annotated[
+        ReimplScale | None, typer.Option(help="first run our reimplementation, as published and corrected (minutes)")
+    ] = None,
     out_dir: Annotated[Path | None, typer.Option("--out", help="folder for the results [out/<paper>]")] = None,
     formats: Annotated[str, typer.Option("--format", help="what to write, of json,html,md,sarif")] = "html,json",
     fail_on: Annotated[FailOn, typer.Option(help="exit 1 on a finding of this severity or above")] = FailOn.HIGH,
@@ -145,6 +153,9 @@ def run(
     no_cache: Annotated[bool, typer.Option("--no-cache", help="neither read nor write earlier prices")] = False,
     jobs: Annotated[int, typer.Option(min=1, help="processes that price claims")] = os.cpu_count() or 1,
     debug: Annotated[bool, typer.Option(help="print the traceback of a check that fails")] = False,
+    assume_max_records: Annotated[
+        int | None, typer.Option(min=1, help="suppose that nobody holds more records, where no column names people")
+    ] = None,
 ) -> None:
     """Audit a paper: every check, the epsilon ladder of every claim, a result and a report.
 
@@ -153,17 +164,23 @@ def run(
     """
     wanted = _formats(formats)
     with _progress(quiet or no_progress) as tell:
+        reimplemented: tuple[Path, ...] = ()
+        if reimpl is not None:
+            card = resolve(target).card
+            reimplemented = perform(runs_of(card, (out_dir or Path("out") / card.id) / "reimpl"), jobs, tell)
         result = run_audit(
             target,
             data=_named(data or [], "--data"),
             corpora=_named(corpus or [], "--corpus"),
             code=code,
             ledgers=ledger or [],
+            reimplemented=reimplemented,
             jobs=jobs,
             cache=None if no_cache else user_cache_path("dp-claim-audit"),
             progress=tell,
             command=shlex.join(["audit", *sys.argv[1:]]),
             debug=debug,
+            assume_max_records=assume_max_records,
         )
     written = _write(_rendered(result, wanted, card_path(target)), out_dir or Path("out") / result.paper.id)
     if not quiet:
@@ -417,6 +434,7 @@ def probe(
     fail_on: Annotated[FailOn, typer.Option(help="exit 1 on a violation of this severity or above")] = FailOn.HIGH,
     fail_on_inconclusive: Annotated[bool, typer.Option(help="exit 3 when a probe could not judge")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    debug: Annotated[bool, typer.Option(help="print the traceback of a step or a probe that fails")] = False,
 ) -> None:
     """Measure what a training step does to one record: sensitivity, noise, sampling, what it carries on.
 
@@ -426,7 +444,8 @@ def probe(
 
     try:
         with redirect_stdout(sys.stderr):  # what the step's own code prints is no part of the answer
-            found = probed(step, only, seed=seed, brief=brief, folder=None if installed else Path.cwd())
+            folder = None if installed else Path.cwd()
+            found = probed(step, only, seed=seed, brief=brief, folder=folder, debug=debug)
     except ProbeError as error:
         raise TargetError(str(error)) from None
     if as_json:

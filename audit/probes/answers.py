@@ -32,16 +32,16 @@ def answer(
     confidence: str = NOT_STATISTICAL,
     witness: str | None = None,
 ) -> ProbeAnswer:
-    """A probe's answer, its numbers rounded down to four digits: what was measured is a lower bound."""
+    """A probe's answer, its numbers rounded down to five digits: what was measured is a lower bound."""
     return ProbeAnswer(
         probe=probe,
         question=QUESTIONS[probe],
         status=status,
         severity=severity if status is ProbeStatus.VIOLATED else None,
         statistic=statistic,
-        value=None if value is None else round_outward(value, up=False),
+        value=None if value is None else round_outward(value, up=False, digits=5),
         bound=bound,
-        figures={name: round_outward(number, up=False) for name, number in (figures or {}).items()},
+        figures={name: round_outward(number, up=False, digits=5) for name, number in (figures or {}).items()},
         trials=trials,
         confidence=confidence,
         summary=summary,

@@ -23,7 +23,13 @@ MARKS = {
 
 
 def probed(
-    name: str, only: Sequence[str] | None = None, *, seed: int = 0, brief: bool = False, folder: Path | None = None
+    name: str,
+    only: Sequence[str] | None = None,
+    *,
+    seed: int = 0,
+    brief: bool = False,
+    folder: Path | None = None,
+    debug: bool = False,
 ) -> ProbedStep:
     """The answers of the probes in `only` (None: all) on the loop that `name`, "module:factory", makes.
 
@@ -37,7 +43,7 @@ def probed(
             raise ProbeError(f"--probe {asked}: no such probe; {hint}")
     loop = load(name, folder=folder)
     plan = replace(BRIEF if brief else FULL, seed=seed)
-    return ProbedStep(step=name, seed=seed, answers=probe(loop, plan, only or PROBES))
+    return ProbedStep(step=name, seed=seed, answers=probe(loop, plan, only or PROBES, debug=debug))
 
 
 def lines(answers: Sequence[ProbeAnswer]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 from audit.probes.step import Loop
@@ -43,9 +44,12 @@ def load(name: str, *, folder: Path | None = None) -> Loop:
 
 
 def checked(loop: object, name: str = "loop") -> Loop:
-    """`loop` if it is whole, else a ProbeError that says what is missing."""
-    if not isinstance(loop, Loop):
-        raise ProbeError(f"{name}: expected an audit.probes.step.Loop, got {type(loop).__name__}; see docs/probes.md")
+    """`loop` as a `Loop`, whatever class offers its fields, else a ProbeError that says what is missing."""
+    names = [field.name for field in fields(Loop)]
+    missing = [field for field in names if not hasattr(loop, field)]
+    if missing:
+        raise ProbeError(f"{name}: expected a Loop (docs/probes.md), got {type(loop).__name__} without {missing[0]}")
+    loop = Loop(**{field: getattr(loop, field) for field in names})
     if len(loop.records) < FEWEST:
         raise ProbeError(f"{name}: records: expected at least {FEWEST} to probe with, got {len(loop.records)}")
     for field in ("clip_norm", "noise_multiplier", "batch_size"):

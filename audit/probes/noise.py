@@ -95,10 +95,11 @@ def _collected(bench: Bench) -> Iterator[Noise]:
     loop, plan = bench.loop, bench.plan
     pool = len(loop.records)
     sizes = [min(pool, size) for size in (loop.batch_size, 0, max(1, loop.batch_size // 2), 2 * loop.batch_size, 1)]
+    sizes = [size for size in sizes if size or bench.takes_empty]
     for run in range(plan.noise_runs):
         session = Session(loop, seed=PUBLIC_SEED + run, entropy=plan.seed * 1009 + 100 + run)
         for step in range(_enough(bench, session)):
-            size = sizes[step % len(sizes)] if step < plan.noise_steps else step % 2
+            size = sizes[step % len(sizes)] if step < plan.noise_steps else sizes[-1]
             seed = plan.seed * 1009 + 50 * run + step
             calls = session.step(examples(loop, drawn(loop, size, seed), seed))
             bench.trials += 1

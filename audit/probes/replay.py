@@ -40,7 +40,8 @@ def _script(bench: Bench) -> Script:
     size = max(2, min(size, len(rest) // 2))
     left, right = rest[:size], rest[size : 2 * size]
     start = [[changed, *left[: size - 1]], right, [*left[: size // 2], changed], left, [], [changed], right, left]
-    return [start[number % len(start)] for number in range(bench.plan.steps)]
+    usable = [batch for batch in start if batch or bench.takes_empty]
+    return [usable[number % len(usable)] for number in range(bench.plan.steps)]
 
 
 def _changes(bench: Bench, index: int) -> list[Change]:

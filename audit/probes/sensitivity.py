@@ -94,8 +94,8 @@ def _summary(measured: MEASURED, worst: Neighbours, value: float, *, violated: b
         most = f"the most was {value:.4g} C"
         return f"No neighbour tried moved the clipped sum by more than {_times(worst.bound)}; {most}."
     ordinary = [ratio for n, ratio in measured if n.is_ordinary and n.bound == worst.bound]
-    usual = f" Ordinary records move it by up to {max(ordinary):.4g} C;" if ordinary and not worst.is_ordinary else ""
-    moved = "without bound (the sum is no longer finite)" if np.isinf(value) else f"by {value:.4g} C"
+    usual = f" Ordinary records move it by up to {max(ordinary):.5g} C." if ordinary and not worst.is_ordinary else ""
+    moved = "without bound (the sum is no longer finite)" if np.isinf(value) else f"by {value:.5g} C"
     return (
         f"One record moves the clipped sum {moved}, where the noise is scaled for {_times(worst.bound)}.{usual} "
         "A guarantee is about the worst case."

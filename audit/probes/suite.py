@@ -29,22 +29,31 @@ UNTIED = (
 )
 
 
-def probe(loop: Loop, plan: Plan = FULL, names: Sequence[str] = PROBES) -> tuple[ProbeAnswer, ...]:
-    """The answers of the probes in `names`, in the order of PROBES. The default generators are left as they were."""
+def probe(
+    loop: Loop, plan: Plan = FULL, names: Sequence[str] = PROBES, *, debug: bool = False
+) -> tuple[ProbeAnswer, ...]:
+    """The answers of the probes in `names`, in the order of PROBES. The default generators are left as they were.
+
+    With `debug`, what a loop or a probe raises is printed to standard error.
+    """
     with generators_kept():
         wanted = [(group, measure) for group, measure in _MEASURES if set(group) & set(names)]
-        found = {a.probe: a for group, measure in wanted for a in _safely(group, measure, Bench(loop, plan))}
+        found = {a.probe: a for group, measure in wanted for a in _safely(group, measure, Bench(loop, plan), debug)}
     return tuple(found[name] for name in PROBES if name in names)
 
 
-def _safely(group: Sequence[str], measure: Measure, bench: Bench) -> tuple[ProbeAnswer, ...]:
+def _safely(group: Sequence[str], measure: Measure, bench: Bench, debug: bool) -> tuple[ProbeAnswer, ...]:
     """A loop that raises is not judged, and a probe that breaks fails alone. No message is kept: it may hold data."""
     try:
         return measure(bench)
     except StepError as error:
+        if debug:
+            traceback.print_exc()
         why = f"The loop raised on ordinary records ({error}); nothing can be measured before it runs."
         return tuple(not_judged(name, why) for name in group)
     except Exception as error:
+        if debug:
+            traceback.print_exc()
         frame = traceback.extract_tb(error.__traceback__)[-1]
         return tuple(failed(n, f"{type(error).__name__} at {Path(frame.filename).stem}:{frame.lineno}") for n in group)
 
