@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
@@ -45,12 +46,14 @@ def run_audit(
     corpora: Mapping[str, str | Path] | None = None,
     code: str | Path | None = None,
     ledgers: Iterable[str | Path] = (),
+    reimplemented: Iterable[Path] = (),
     *,
     jobs: int = 1,
     cache: Path | None = None,
     progress: Progress | None = None,
     command: str = "run_audit",
     debug: bool = False,
+    assume_max_records: int | None = None,
 ) -> AuditResult:
     """Audit a paper: its card, and the data, corpora and code that are given.
 
@@ -60,10 +63,12 @@ def run_audit(
         corpora: pretraining corpora, corpus name on the card -> the same.
         code: a checkout of the authors' code; read, never run.
         ledgers: ledgers of training runs, or the folders of these runs.
+        reimplemented: folders of runs of the reimplementation; shown beside the paper, never held against it.
         jobs: processes that price claims; above 1 the caller needs a `__main__` guard.
         cache: folder for prices of earlier runs, or None; it holds no data and may be deleted.
         progress: called as (stage, done, total).
         debug: print the traceback of a check that fails.
+        assume_max_records: suppose that nobody holds more records of a dataset whose people are not counted.
 
     Raises:
         TargetError, CardError, RecordsError, LedgerError: one line each, before anything is computed.
@@ -73,14 +78,17 @@ def run_audit(
     found = resolve(target)
     opened = _open(found, {**found.data, **_specs(data)}, {d.name: d.manifest for d in found.card.dataset}, "dataset")
     opened_corpora = _open(found, {**found.corpora, **_specs(corpora)}, _corpora(found.card), "corpus")
-    runs = _runs([*found.ledgers, *map(Path, ledgers)], cache, tell)
+    given = [("given", path) for path in (*found.ledgers, *map(Path, ledgers))]
+    runs = _runs(found.card, [*given, *(("reimplementation", path) for path in reimplemented)], cache, tell)
     measured = _measure(opened, opened_corpora, tell)
     counts = {name: c for name in opened if (c := opened[name].counts) is not None}
-    claims = _price(list(settings(found.card, counts)), jobs, cache, tell)
+    asked = [replace(setting, assumed_max_records=assume_max_records) for setting in settings(found.card, counts)]
+    claims = _price(asked, jobs, cache, tell)
     folder = Path(code) if code is not None else found.code
     if folder is not None and not folder.is_dir():
         raise TargetError(f"{folder}: expected a folder with a checkout of the released code")
-    subject = Subject(found.card, found.manifests, opened, opened_corpora, folder, claims, runs)
+    judged = tuple(run for run in runs if run.origin == "given")
+    subject = Subject(found.card, found.manifests, opened, opened_corpora, folder, claims, judged)
     outcomes = _answer(subject, all_checks().values(), tell, debug)
     inputs = {f"{r.role} {r.name}": r.identity.sha256 for r in measured}
     inputs |= {f"ledger {place}": run.ledger_sha256 for place, run in enumerate(runs, 1)}
@@ -141,14 +149,18 @@ def _measure(
     return tuple(results)
 
 
-def _runs(paths: Iterable[Path], cache: Path | None, tell: Progress) -> tuple[RunResult, ...]:
+def _runs(
+    card: PaperCard, paths: Iterable[tuple[str, Path]], cache: Path | None, tell: Progress
+) -> tuple[RunResult, ...]:
     """Every run priced by its ledger. All are read before one is priced; a copy of a ledger counts once."""
-    read = {found.sha256: (found, path) for path in paths for found in (read_ledger(path),)}
-    utilities = {sha: read_utility(path, sha) if path.is_dir() else () for sha, (_, path) in read.items()}
+    read = {found.sha256: (origin, found, path) for origin, path in paths for found in (read_ledger(path),)}
+    utilities = {sha: read_utility(path, sha) if path.is_dir() else () for sha, (_, _, path) in read.items()}
+    mechanisms = {mechanism.recipe: mechanism.id for mechanism in card.mechanism if mechanism.recipe is not None}
     priced: list[RunResult] = []
-    for sha, (found, _) in read.items():
+    for sha, (origin, found, _) in read.items():
         tell("pricing runs", len(priced), len(read))
-        priced.append(audited(found, cache, utilities[sha]))
+        run = audited(found, cache, utilities[sha])
+        priced.append(run.model_copy(update={"origin": origin, "mechanism": mechanisms.get(run.recipe)}))
     return tuple(priced)
 
 

@@ -25,7 +25,7 @@ class Subject:
     corpora: Mapping[str, Records] = field(default_factory=dict)
     code: Path | None = None
     claims: tuple[ClaimResult, ...] = ()
-    runs: tuple[RunResult, ...] = ()
+    runs: tuple[RunResult, ...] = ()  # by ledgers that were given, not those of our own reimplementation
 
     def has(self, need: str) -> bool:
         """Is what a check needs there? `need` is one of claims, data, corpus, code, ledger."""
