@@ -7,8 +7,10 @@ from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from reports import numbers
+from reports.users_svg import users_svg
 from reports.view import safe_url, view
 
 READS_VERSION = 1
@@ -56,5 +58,7 @@ def environment() -> Environment:
         plural=numbers.plural,
         safe_url=safe_url,
         as_float=numbers.as_float,
+        cap_epsilon=lambda cap: numbers.bracket(*map(numbers.as_float, (cap["epsilon_lower"], cap["epsilon_upper"]))),
+        users_svg=lambda counts, claim: Markup(users_svg(counts, claim)),  # noqa: S704 (numbers alone)
     )
     return made
