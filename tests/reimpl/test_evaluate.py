@@ -185,6 +185,13 @@ def test_a_language_model_scores_every_set(good: Path, lm: Path) -> None:
     assert "perplexity, mean over texts" in (good / "evaluation.md").read_text()
 
 
+def test_mauve_is_higher_for_texts_like_the_real_ones(lm: Path) -> None:
+    pytest.importorskip("mauve", reason="needs the extra [mauve]")
+    loaded = language_model.load(str(lm))
+    real, like, unlike = ([t for t, _ in rows] for rows in (fresh(120, "test"), fresh(120), gibberish(120)))
+    assert language_model.mauve(loaded, like, real)["mauve"] > language_model.mauve(loaded, unlike, real)["mauve"] + 0.3
+
+
 def test_a_model_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(LanguageModelError, match="expected a causal model") as error:
         language_model.load(str(tmp_path))
