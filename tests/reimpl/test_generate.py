@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -248,3 +249,19 @@ def test_rows_that_were_not_generated_are_refused(tmp_path: Path) -> None:
     (tmp_path / "seed-0.jsonl").write_text('{"text": "a"}\n')
     with pytest.raises(SyntheticError, match="expected rows"):
         read(tmp_path / "seed-0.jsonl")
+
+
+def test_every_command_of_the_page_names_a_recipe_and_options_that_exist() -> None:
+    from typer.main import get_command
+
+    page = (Path(__file__).resolve().parents[2] / "docs" / "generation.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^python -m reimpl (\S+) (\S+) (.*)$", page, re.MULTILINE)
+    assert {command for command, _, _ in commands} == {"train", "generate", "evaluate"}
+    group = get_command(app)
+    for command, recipe, options in commands:
+        known = {option for parameter in group.commands[command].params for option in parameter.opts}
+        assert set(re.findall(r"--[a-z-]+", options)) <= known
+        assert recipe in recipes.names()
+    table = page.split("## Recipes")[1].split("## Generating")[0]
+    for name in recipes.names():
+        assert name.removeprefix("ochs-2025") in table
