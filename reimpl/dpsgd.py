@@ -1,4 +1,4 @@
-"""One private step: per-record gradients (Opacus), clipping, noise; how batches are drawn; calibration.
+"""One private step: per-record gradients, clipping, noise; and how batches are drawn.
 
     symbol   here                   meaning
     C        clip_norm              L2 bound of one record's gradient, over all tensors together
@@ -7,8 +7,9 @@
     B        expected_batch_size    q times the number of records; the noisy sum is divided by it, whatever was drawn
 
 A logical batch is what the accountant counts; it is cut into physical batches that fit into memory. A step is
-`clipped_sum`, `add_noise`, `update`, so that a probe can look between them. Sources: DP-SGD (arXiv 1607.00133), its
-Poisson batches and constant denominator as in Opacus (2109.12298).
+`clipped_sum`, `add_noise`, `update`, so that a probe can look between them. The clipped sum comes from book-keeping
+(`reimpl.bookkeeping`) where that knows every layer, else from Opacus' hooks; both are exact. Sources: DP-SGD (arXiv
+1607.00133), its Poisson batches and constant denominator as in Opacus (2109.12298).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import hashlib
 import secrets
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -24,6 +26,7 @@ import torch
 from opacus.grad_sample import GradSampleModule
 from torch import Tensor, nn
 
+from reimpl.bookkeeping import BookKeeper, clip_factors, supports
 from reimpl.trainable import Batch, Example, Trainable
 
 warnings.filterwarnings("ignore", message="Full backward hook is firing")  # of embeddings, whose input is ids
@@ -87,10 +90,11 @@ class Mechanism:
 
 
 class PrivateStep:
-    """Logical steps on a Trainable. Its module is hooked for per-record gradients until `close`.
+    """Logical steps on a Trainable. Its module may be hooked for per-record gradients until `close`.
 
-    batch_shared_positions reproduces the released code: where a table is looked up once for the whole batch, its
-    mean gradient over the batch is given to every record. stock_hooks uses Opacus as it is (see ExactGradients).
+    by is "book-keeping", "hooks", or None for the first where it can. batch_shared_positions reproduces the released
+    code: where a table is looked up once for the whole batch, its mean gradient over the batch is given to every
+    record. stock_hooks uses Opacus as it is (see ExactGradients).
     """
 
     def __init__(
@@ -102,13 +106,23 @@ class PrivateStep:
         max_physical_batch_size: int = 64,
         batch_shared_positions: bool = False,
         stock_hooks: bool = False,
+        by: str | None = None,
     ) -> None:
         self.trainable, self.mechanism, self.optimizer = trainable, mechanism, optimizer
         self.max_physical_batch_size = max_physical_batch_size
         self.batch_shared_positions = batch_shared_positions
-        hooks = GradSampleModule if stock_hooks else ExactGradients
-        private = mechanism.clip_norm is not None
-        self.hooked = hooks(trainable.module, loss_reduction="sum", strict=False) if private else None
+        self.keeper: BookKeeper | None = None
+        self.hooked: GradSampleModule | None = None
+        published = batch_shared_positions or stock_hooks
+        if mechanism.clip_norm is None:
+            by = "plain"
+        elif by is None:
+            by = "book-keeping" if not published and supports(trainable.module) else "hooks"
+        if by == "book-keeping":
+            self.keeper = BookKeeper(trainable.module)
+        if by == "hooks":
+            hooks = GradSampleModule if stock_hooks else ExactGradients
+            self.hooked = hooks(trainable.module, loss_reduction="sum", strict=False)
         self.parameters = {name: p for name, p in trainable.module.named_parameters() if p.requires_grad}
         self.device = next(iter(self.parameters.values())).device
         self.physical_batches = 0
@@ -128,22 +142,25 @@ class PrivateStep:
 
     def accumulate(self, total: Tensors, batch: Batch, drawn: Batch) -> float:
         """Add a physical batch's clipped gradients to total; returns the sum of its losses."""
-        losses = self.trainable.per_record_loss(self.trainable.module, self.to_device(batch), self.to_device(drawn))
-        losses.sum().backward()
+        keeping = self.keeper.watching() if self.keeper else nullcontext()
+        with keeping:
+            on_device = self.to_device(batch), self.to_device(drawn)
+            losses = self.trainable.per_record_loss(self.trainable.module, *on_device)
         self.physical_batches += 1
-        for name, summed in self.summed(len(losses)).items():
+        for name, summed in self.summed(losses).items():
             total[name] += summed
         return float(losses.detach().sum())
 
-    def summed(self, count: int) -> Tensors:
-        """The gradients that a backward pass over `count` records left, clipped and summed; they are cleared."""
-        if self.mechanism.clip_norm is None:
-            found = {name: p.grad for name, p in self.parameters.items() if p.grad is not None}
-            for parameter in self.parameters.values():
-                parameter.grad = None
-            return found
-        gradients = {name: self.taken(p, count) for name, p in self.parameters.items()}
-        return clipped_sums(gradients, self.mechanism.clip_norm)
+    def summed(self, losses: Tensor) -> Tensors:
+        """The clipped sum of the gradients of losses (B,); the plain sum where nothing is clipped."""
+        clip_norm = self.mechanism.clip_norm
+        if clip_norm is None:
+            found = torch.autograd.grad(losses.sum(), list(self.parameters.values()), allow_unused=True)
+            return {name: g for name, g in zip(self.parameters, found, strict=True) if g is not None}
+        if self.keeper is not None:
+            return self.keeper.clipped_sums(losses, self.parameters, clip_norm)
+        losses.sum().backward()
+        return clipped_sums({name: self.taken(p, len(losses)) for name, p in self.parameters.items()}, clip_norm)
 
     def taken(self, parameter: nn.Parameter, count: int) -> Tensor:
         """The per-record gradients (count, ...) that the hooks left at a parameter, which is cleared."""
@@ -188,10 +205,8 @@ def clipped_sums(gradients: Mapping[str, Tensor], clip_norm: float) -> Tensors:
     A record whose gradient is not finite contributes nothing: it must not be able to spoil the sum.
     """
     norms = [torch.linalg.vector_norm(g.reshape(len(g), -1), dim=1, dtype=torch.float64) for g in gradients.values()]
-    norm = torch.linalg.vector_norm(torch.stack(norms), dim=0)
-    finite = torch.isfinite(norm)
-    factor = torch.where(finite, (clip_norm / (norm + 1e-6)).clamp(max=1.0), torch.zeros_like(norm))
-    if not bool(finite.all()):
+    factor = clip_factors(torch.linalg.vector_norm(torch.stack(norms), dim=0), clip_norm)
+    if not bool((factor > 0).all()):
         gradients = {name: torch.nan_to_num(g, nan=0.0, posinf=0.0, neginf=0.0) for name, g in gradients.items()}
     return {name: torch.einsum("b,b...->...", factor.to(g.dtype), g) for name, g in gradients.items()}
 

@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from reimpl import dpsgd
+from reimpl.bookkeeping import BookKeeper, supports
 from reimpl.checkpoints import model_module
 from reimpl.diffusion import Diffusion
 
 MODELS = ("diffuseq", "seqdiffuseq", "genie")
+WAYS = ("book-keeping", "hooks")
 NO_DROPOUT = ("dropout", "attention_dropout", "encoder_dropout", "activation_dropout")
 
 
@@ -69,14 +71,36 @@ def distance(one: Tensor, other: Tensor) -> float:
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("clip_norm", [0.05, 1e6])
-def test_a_batch_sums_to_what_one_record_at_a_time_sums_to(make: Any, name: str, clip_norm: float) -> None:
+@pytest.mark.parametrize("by", WAYS)
+def test_a_batch_sums_to_what_one_record_at_a_time_sums_to(make: Any, name: str, clip_norm: float, by: str) -> None:
     changes = {} if name == "seqdiffuseq" else {"position_ids_shared": False}
     model, batch = trainable(make, name, **changes)
     drawn = draws(model)
     if name == "seqdiffuseq":
         drawn["self_conditioned"] = torch.tensor([True, False, True, False])
     expected = one_by_one(model, batch, drawn, clip_norm)
-    assert distance(clipped(step_for(model, clip_norm), batch, drawn), expected) <= 1e-5
+    assert distance(clipped(step_for(model, clip_norm, by=by), batch, drawn), expected) <= 1e-5
+
+
+@pytest.mark.parametrize("by", WAYS)
+def test_what_is_frozen_takes_no_part_in_norm_and_sum(make: Any, by: str) -> None:
+    model, batch = trainable(make, "diffuseq", position_ids_shared=False)
+    for name in ("word_embedding.weight", "LayerNorm.bias", "input_up_proj.0.weight"):
+        model.module.get_parameter(name).requires_grad_(False)
+    drawn = draws(model)
+    expected = one_by_one(model, batch, drawn, 0.05)
+    assert distance(clipped(step_for(model, 0.05, by=by), batch, drawn), expected) <= 1e-5
+
+
+@pytest.mark.parametrize("by", WAYS)
+def test_a_record_with_an_infinite_loss_leaves_the_sum_of_the_others(make: Any, by: str) -> None:
+    model, batch = trainable(make, "genie", position_ids_shared=False)
+    drawn = draws(model)
+    without = [{k: v[1:] for k, v in part.items()} for part in (batch, drawn)]
+    step = step_for(model, by=by)
+    expected = clipped(step, *without)
+    drawn["noise_q"][0] = float("inf")
+    assert distance(clipped(step, batch, drawn), expected) <= 1e-5
 
 
 @pytest.mark.parametrize("name", ["diffuseq", "genie"])
@@ -95,10 +119,22 @@ def test_stock_hooks_count_a_module_once_for_each_of_its_names(make: Any) -> Non
 
 
 @pytest.mark.parametrize("name", ["diffuseq", "genie"])
-def test_a_shared_position_table_is_refused_unless_it_is_asked_for(make: Any, name: str) -> None:
+@pytest.mark.parametrize("by", WAYS)
+def test_a_shared_position_table_is_refused_unless_it_is_asked_for(make: Any, name: str, by: str) -> None:
     model, batch = trainable(make, name, position_ids_shared=True)
     with pytest.raises(ValueError, match="saw another batch"):
-        clipped(step_for(model), batch, draws(model))
+        clipped(step_for(model, by=by), batch, draws(model))
+
+
+def test_book_keeping_refuses_a_layer_it_does_not_know() -> None:
+    class Scaled(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.line, self.scale = torch.nn.Linear(2, 1), torch.nn.Parameter(torch.ones(1))
+
+    assert not supports(Scaled())
+    with pytest.raises(ValueError, match="Linear, Embedding and LayerNorm only"):
+        BookKeeper(Scaled())
 
 
 @pytest.mark.parametrize("name", ["diffuseq", "genie"])
