@@ -14,6 +14,7 @@ from reports.findings import counted, findings, skips
 from reports.headline import RATES, meanings, steps
 from reports.numbers import as_float
 from reports.quote import quotes
+from reports.runs import run_tables
 
 Json = Mapping[str, Any]
 
@@ -25,7 +26,8 @@ def view(result: Json) -> dict[str, Any]:
     shown, head, notes = read_claims(claims, scale)
     levels = {level: sum(item.level == level for item in shown) for level in wording.LEVELS}
     found, unjudged = findings(result["outcomes"], claims), skips(result["outcomes"], claims)
-    groups = [*unjudged, *(group for _, graded in reversed(found) for group in graded)]
+    anchors = {stop.check: stop.anchor for item in unjudged for stop in item.checks if stop.anchor}
+    anchors |= {group.check: group.anchor for _, groups in reversed(found) for group in groups}
     return {
         "words": wording,
         "result": result,
@@ -46,11 +48,12 @@ def view(result: Json) -> dict[str, Any]:
         "findings": found,
         "counted": counted(found),
         "skips": unjudged,
-        "anchors": {group.check: group.anchor for group in groups},  # of the most severe, for the table of checks
+        "anchors": anchors,  # check -> its most severe findings, else what stops it
         "outcomes": result["outcomes"],
         "statuses": Counter(o["status"] for o in result["outcomes"]),
         "observations": _by_kind(result["paper"]["observations"]),
         "data": result["data"],
+        "runs": run_tables(result),
         "provenance": result["provenance"],
         "version": result["version"],
         "quotes": quotes(result["paper"], result["provenance"], head),
