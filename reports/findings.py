@@ -24,7 +24,7 @@ class Affected:
 
 @dataclass(frozen=True)
 class Shown:
-    """A finding or a skip with a stable anchor and the claims it bears on (empty: the paper as a whole)."""
+    """A finding with a stable anchor and the claims it bears on (none: the paper as a whole)."""
 
     anchor: str
     body: Json
@@ -41,6 +41,26 @@ class Group:
     question: str
     items: tuple[Shown, ...]
     remedy: str | None
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A check that something open stops; its anchor stands at its first."""
+
+    anchor: str
+    check: str
+    question: str
+
+
+@dataclass(frozen=True)
+class Open:
+    """Why something could not be judged, and the checks it stops."""
+
+    anchor: str
+    body: Json
+    checks: tuple[Stopped, ...]
+    affected: tuple[Affected, ...]
+    count: int
 
 
 def findings(outcomes: Sequence[Json], claims: Sequence[Json]) -> list[tuple[str, list[Group]]]:
@@ -64,21 +84,20 @@ def _group(outcome: Json, level: str, names: Mapping[tuple[str, int], str], clai
     return Group(f"{level}-{check}", check, outcome["question"], items, shared)
 
 
-def skips(outcomes: Sequence[Json], claims: Sequence[Json]) -> list[Group]:
-    """One group a check that left something unjudged."""
-    return [
-        Group(
-            anchor=f"skip-{outcome['check']}",
-            check=outcome["check"],
-            question=outcome["question"],
-            items=tuple(
-                _shown(f"skip-{outcome['check']}-{n}", body, claims) for n, body in enumerate(outcome["skips"], start=1)
-            ),
-            remedy=None,
-        )
-        for outcome in outcomes
-        if outcome["skips"]
-    ]
+def skips(outcomes: Sequence[Json], claims: Sequence[Json]) -> list[Open]:
+    """What could not be judged, each reason once with the checks it stops; in the order of the checks."""
+    grouped: dict[tuple[str, ...], list[tuple[str, str, Json]]] = {}
+    for outcome in outcomes:
+        for body in outcome["skips"]:
+            key = (body["reason"], body["needs"], *body["claims"])
+            grouped.setdefault(key, []).append((outcome["check"], outcome["question"], body))
+    made, named = [], set[str]()
+    for n, group in enumerate(grouped.values(), start=1):
+        stopped = tuple(Stopped("" if c in named else f"skip-{c}", c, q) for c, q, _ in group)
+        named |= {check for check, _, _ in group}
+        body = group[0][2]
+        made.append(Open(f"open-{n}", body, stopped, _affected(body["claims"], claims), len(body["claims"])))
+    return made
 
 
 def counted(graded: Sequence[tuple[str, Sequence[Group]]]) -> dict[str, int]:

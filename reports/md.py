@@ -8,7 +8,7 @@ from typing import Any
 
 from reports import wording
 from reports.claims import Ladder
-from reports.findings import Group, Shown
+from reports.findings import Group, Open, Shown
 from reports.html import checked
 from reports.numbers import plural
 from reports.view import view
@@ -54,7 +54,7 @@ def _blocks(v: Mapping[str, Any]) -> Iterator[str]:
     if not v["findings"]:
         yield "No check found anything."
     yield "## Not judged"
-    yield "\n".join(_skip(g, item) for g in v["skips"] for item in g.items) or "Every check had what it needed."
+    yield "\n".join(map(_open, v["skips"])) or "Every check had what it needed."
     yield f"## Limits\n\n{inert(paper['caveat'])}"
     yield f"## To quote and repeat this audit\n\n{inert(v['quotes']['sentence'])}"
     yield _code(v["provenance"]["command"])
@@ -103,8 +103,9 @@ def _finding(item: Shown, *, remedy: bool) -> str:
     return inert(f"{text} What to do: {body['remedy']}" if remedy else text)
 
 
-def _skip(group: Group, item: Shown) -> str:
-    return f"- **{group.check}**: {inert(item.body['reason'])} Needed to judge: {inert(item.body['needs'])}"
+def _open(item: Open) -> str:
+    checks = ", ".join(stop.check for stop in item.checks)
+    return f"- {inert(item.body['reason'])} Needed to judge: {inert(item.body['needs'])} (**{inert(checks)}**)"
 
 
 def _code(text: str) -> str:
