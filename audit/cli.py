@@ -540,8 +540,18 @@ def manifest(
 
 
 @app.command("list")
-def list_(what: Annotated[Listed, typer.Argument(help="papers, checks or manifests")]) -> None:
+def list_(
+    what: Annotated[Listed, typer.Argument(help="papers, checks or manifests")],
+    table: Annotated[bool, typer.Option("--table", help="papers × checks, as Markdown")] = False,
+) -> None:
     """Name what is built in."""
+    if table:
+        if what is not Listed.PAPERS:
+            raise typer.BadParameter("expected with papers alone", param_hint="--table")
+        from audit.overview import markdown, overview
+
+        typer.echo(markdown(overview(user_cache_path("dp-claim-audit"))), nl=False)
+        return
     if what is Listed.CHECKS:
         rows = [(ident, item.question) for ident, item in all_checks().items()]
     elif what is Listed.PAPERS:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 
 import pytest
 
-from audit.cards import built_in_cards, load_card
+from audit.cards import built_in_cards, built_in_manifests, load_card, load_manifest
 from audit.ladder import claim_result
+from audit.overview import markdown, of_card_alone, overview, word
+from audit.run import put, run_audit
 from audit.setting import CountRelease, Setting, settings
-from audit.types import ClaimResult, Rung, Sampler
+from audit.subject import Subject
+from audit.types import ClaimResult, Rung, Sampler, Status
 
 CARDS = built_in_cards()
 
@@ -133,3 +139,52 @@ def test_no_epsilon_of_a_thin_card_is_guessed(paper):
             assert result.verdict_level in ("unknown", "broken")
             assert all(r.unavailable or math.isinf(r.epsilon_upper) or r.id == "claimed" for r in result.ladder)
             assert any(name in (rung(result, "recomputed").unavailable or "") for name in one.missing)
+
+
+# ---------------------------------------------------------------- the table in the documentation
+
+overview_once = cache(overview)
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "papers.md"
+
+
+@pytest.mark.slow
+def test_the_table_of_papers_is_current():
+    """After a change that moves it: AUDIT_UPDATE_EXAMPLES=1 pytest -m slow tests/test_papers.py"""
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition("<!-- papers -->\n")
+    shown, _, after = rest.partition("<!-- /papers -->")
+    table = markdown(overview_once())
+    if os.environ.get("AUDIT_UPDATE_EXAMPLES"):
+        PAGE.write_text(f"{before}<!-- papers -->\n{table}<!-- /papers -->{after}", encoding="utf-8")
+        shown = table
+    assert shown == table
+
+
+def test_the_table_names_every_paper_and_every_check_that_a_card_can_answer():
+    rows = PAGE.read_text(encoding="utf-8").splitlines()
+    assert [row.split("`")[1] for row in rows if row.startswith("| `") and row.count("|") == 8] == sorted(CARDS)
+    checks = [row.split("`")[1] for row in rows if row.startswith("| `") and row.count("|") == len(CARDS) + 2]
+    assert checks == list(of_card_alone())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("paper", ["xie-2024", "yu-2024", "flemings-2024"])
+def test_the_table_says_what_a_whole_audit_answers(paper):
+    """Its claims are priced where the noise is stated; the answers are those of an audit that prices them all."""
+    row = next(row for row in overview_once() if row.card.id == paper)
+    whole = {outcome.check: word(outcome) for outcome in run_audit(f"prior-work/{paper}").outcomes}
+    assert {check: whole[check] for check in row.answers} == row.answers
+
+
+def test_a_paper_of_which_nothing_was_read_is_clean_of_nothing():
+    """Nothing known is nothing judged: every answer to an empty card is a skip."""
+    card = load_card(CARDS["bommasani-2019"])
+    assert (card.dataset, card.mechanism, card.claim) == ((), (), ())
+    assert {put(check, Subject(card)).status for check in of_card_alone().values()} == {Status.SKIPPED}
+
+
+@pytest.mark.parametrize("paper", ["actg-arl-2025", "al-aziz-2021", "kurakin-2023", "mattern-2022", "putta-2023"])
+def test_abstracts_and_hearsay_yield_no_finding(paper):
+    manifests = {ident: load_manifest(path) for ident, path in built_in_manifests().items()}
+    subject = Subject(load_card(CARDS[paper]), manifests)
+    assert {put(check, subject).status for check in of_card_alone().values()} == {Status.SKIPPED}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from audit.check import check
+from audit.check import Need, check
 from audit.evidence import from_fact
 from audit.records import Records
 from audit.subject import Subject
@@ -19,7 +19,7 @@ REMEDY = (
 )
 
 
-@check(IDENT, "Can the records of a person be counted?")
+@check(IDENT, "Can the records of a person be counted?", needs=(Need.CLAIMS,))
 def person_column_missing(subject: Subject) -> Iterator[Finding | Skip]:
     """## What it looks for
 
@@ -38,7 +38,7 @@ def person_column_missing(subject: Subject) -> Iterator[Finding | Skip]:
     """
     silent = []
     for dataset in subject.card.dataset:
-        if value(dataset.records_per_person_bounded) is True or _is_per_person(subject, dataset):
+        if _holds_one(dataset) or _is_per_person(subject, dataset):
             continue
         records, manifest = subject.data.get(dataset.name), subject.manifests.get(dataset.manifest or "")
         if records is None and manifest is None:
@@ -51,6 +51,12 @@ def person_column_missing(subject: Subject) -> Iterator[Finding | Skip]:
             needs="the data (--data NAME=PATH,unit=COL), or a manifest that says who the unit column names",
             claims=tuple(c for name in silent for c in subject.claims_of(dataset=name)),
         )
+
+
+def _holds_one(dataset: DatasetUse) -> bool:
+    """Is it known that nobody holds more than one record?"""
+    bounded, several = dataset.records_per_person_bounded, dataset.several_records_per_person
+    return value(bounded) is True or value(several) is False
 
 
 def _is_per_person(subject: Subject, dataset: DatasetUse) -> bool:
