@@ -44,7 +44,7 @@ Write = Callable[..., Subject]
 def write(tmp_path: Path) -> Write:
     def files(**texts: str) -> Subject:
         for name, text in texts.items():
-            path = tmp_path / name.replace("__", "/")
+            path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         return Subject(CARD, code=tmp_path)
@@ -100,10 +100,17 @@ NEAR = {
         "for b in loader:\n  if len(other) == 0:\n    continue\n  b.backward()",
         "for b in loader:\n  if len(b) == 0:\n    b = noise\n  b.backward()",
         "for b in loader:\n  if len(b) == 0:\n    continue\n  score(b)",
+        "for b in loader:\n  x = queue\n  if len(x) == 0:\n    continue\n  b.backward()",
+        "for b in loader:\n  if kind(b) == list:\n    continue\n  b.backward()",
+        "for b in loader:\n  if type(b) == dict:\n    continue\n  b.backward()",
+        "for b in loader:\n  if len(b) > 0:\n    continue\n  b.backward()",
     ],
     "seed-without-secure-mode": [
         "numpy.random.seed(3)",
         "torch.Generator().manual_seed(3)",
+        "S = 3\nS = None\ntorch.manual_seed(S)",
+        "torch.manual_seed(args.seed)\nS = 3\nother(seed=3)",
+        "parser.add_argument('--seed')\nparser.add_argument('--epochs', default=3)\nset_seed(args.seed)",
         "generator.manual_seed(3)",
         "torch.manual_seed(3)\ntorch.seed()",
         "def set_seed(n):\n  random.seed(n)\nset_seed(3)",
@@ -171,11 +178,36 @@ def test_every_reading_check_has_near_misses() -> None:
     assert set(NEAR) == set(READING)
 
 
+BY_PATTERN = {  # the bad cases that may mean something else; the others show the flaw by their structure
+    "best-checkpoint-loaded/by-hand",
+    "dependency-edited/comment",
+    "empty-batch-continued/list",
+    "epochs-from-other-loader/another-loader",
+    "grad-sample-expanded/not-kept",
+    "loss-aware-sampler/not-said",
+    "loss-aware-sampler/records-drawn-by-loss",
+    "raw-losses-written/logged",
+    "seed-without-secure-mode/importing-file",
+    "shuffle-accounted-as-poisson/loader-of-unknown-use",
+    "shuffle-accounted-as-poisson/trainers-own-loader",
+    "validation-drawn-from-train/in-memory",
+}
+
+
+@pytest.mark.parametrize("ident", READING)
+def test_confidence_follows_from_how_a_flaw_is_seen(ident: str) -> None:
+    for case in sorted((CASES / ident / "bad").iterdir()):
+        expected = Basis.PATTERN if f"{ident}/{case.name}" in BY_PATTERN else Basis.READ
+        found = finding(ident, Subject(CARD, code=case / "code"))
+        assert found.basis is expected, case.name
+        assert all(("by its pattern" in e.what) == (expected is Basis.PATTERN) for e in found.evidence)
+
+
 # ---------------------------------------------------------------- places, lines, confidence
 
 
 def test_each_line_is_named_and_quoted_with_the_commit(write: Write, tmp_path: Path) -> None:
-    subject = write(**{"a__train.py": "x = 1\n  \nsigma_small = False,   \n", ".git__HEAD": "ab" * 20})
+    subject = write(**{"a/train.py": "x = 1\n  \nsigma_small = False,   \n", ".git/HEAD": "ab" * 20})
     found = finding("trailing-comma-tuple", subject)
     (evidence,) = found.evidence
     assert evidence.source == "code"
@@ -235,30 +267,36 @@ def test_without_code_every_reading_check_is_a_skip_that_says_how_to_give_it() -
 def test_a_file_is_beside_private_training_by_imports_and_not_by_lying_there(write: Write) -> None:
     subject = write(
         **{
-            "p__train.py": f"{ENGINE}from .loop import run\nimport helpers.data\n",
-            "p__loop.py": "import torch\n",
-            "helpers__data.py": "",
-            "helpers____init__.py": "",
+            "p/train.py": f"{ENGINE}from .loop import run\nimport helpers.data\n",
+            "p/loop.py": "import torch\n",
+            "helpers/data.py": "",
+            "helpers/__init__.py": "",
             "main.py": "from p import train\n",
             "other.py": "import torch, p.loop\n",
             "alone.py": "import train_everything\n",
+            "top.py": "import p.train as whole\n",
         }
     )
     beside = [source.path for source in subject.checkout.private]
-    assert beside == ["helpers/data.py", "main.py", "p/loop.py", "p/train.py"]
+    assert beside == ["helpers/data.py", "main.py", "p/loop.py", "p/train.py", "top.py"]
+
+
+def test_a_package_is_its_init_file(write: Write) -> None:
+    subject = write(**{"train.py": f"{ENGINE}import helpers\n", "helpers/__init__.py": "", "helpers/x.py": ""})
+    assert [source.path for source in subject.checkout.private] == ["helpers/__init__.py", "train.py"]
 
 
 def test_the_nearer_of_two_files_of_one_name_is_meant_and_a_tie_means_none(write: Write) -> None:
-    engine = {"a__utils.py": "", "b__utils.py": "", "a__train.py": f"{ENGINE}import utils\n"}
+    engine = {"a/utils.py": "", "b/utils.py": "", "a/train.py": f"{ENGINE}import utils\n"}
     assert [s.path for s in write(**engine).checkout.private] == ["a/train.py", "a/utils.py"]
-    tie = {"c__train.py": f"{ENGINE}import utils\n"}
+    tie = {"c/train.py": f"{ENGINE}import utils\n"}
     assert "b/utils.py" not in [s.path for s in write(**engine, **tie).checkout.private]
 
 
 def test_a_command_belongs_to_the_script_nearest_to_it(write: Write) -> None:
     text = "parser.add_argument('--private', type=bool)\n"
-    scripts = {f"{place}__run.sh": f"python train.py --private {value}\n" for place, value in (("a", 0), ("b", 1))}
-    found = finding("boolean-flag-always-true", write(**{"a__train.py": text, "b__train.py": text}, **scripts))
+    scripts = {f"{place}/run.sh": f"python train.py --private {value}\n" for place, value in (("a", 0), ("b", 1))}
+    found = finding("boolean-flag-always-true", write(**{"a/train.py": text, "b/train.py": text}, **scripts))
     assert [e.where for e in found.evidence if e.where.endswith("sh:1")] == ["a/run.sh:1"]
 
 

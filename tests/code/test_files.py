@@ -17,7 +17,7 @@ HASH = "1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d"
 
 def put(root: Path, **texts: str) -> Path:
     for name, text in texts.items():
-        path = root / name.replace("__", "/")
+        path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     return root
@@ -48,7 +48,7 @@ def test_hidden_folders_environments_and_test_code_are_passed_over(tmp_path: Pat
 
 
 def test_no_link_leads_out_of_the_checkout(tmp_path: Path) -> None:
-    outside = put(tmp_path / "outside", **{"secret.py": "password = 1", "folder__deep.py": "1"})
+    outside = put(tmp_path / "outside", **{"secret.py": "password = 1", "folder/deep.py": "1"})
     inside = put(tmp_path / "inside", **{"own.py": "1"})
     (inside / "file.py").symlink_to(outside / "secret.py")
     (inside / "folder").symlink_to(outside / "folder")

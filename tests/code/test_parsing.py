@@ -131,7 +131,7 @@ def test_a_notebooks_lines_are_named_by_cell() -> None:
 SCRIPT = """#!/bin/bash
 # python comment.py
 export A=1; cd x && python -m torch.distributed.run --nproc 8 train.py \\
-    --seed 42 --name "two words" \\
+    --seed 42 --ids 1:2,3 --name "two words" \\
     --flag | tee log.txt  # it's over
 cat <<EOF > notes
 python here.py
@@ -146,6 +146,7 @@ def test_commands_are_split_joined_and_numbered() -> None:
     (train,) = [c for c in found if c.script == "train.py"]
     assert train.line == 3
     assert (train.flag("seed"), train.flag("name"), train.flag("flag")) == ("42", "two words", "")
+    assert train.flag("ids") == "1:2,3"
     assert train.flag("other") is None
     assert [c.script for c in found if c.script] == ["train.py", "b.py"]
     last = found[-1]

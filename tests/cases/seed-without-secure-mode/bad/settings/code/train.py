@@ -15,5 +15,5 @@ def train(model, optimizer, loader):
     return engine.get_epsilon(1e-6)
 
 
-args = load("config.json")
+args = load("conf/config.json")
 set_seed(args.seed)
