@@ -67,8 +67,9 @@ class _Candidates:
 def _candidates(index: Index, texts: Texts, coverage: float) -> _Candidates:
     chars = table(index.shingling.unit, index.shingling.normalisation)
     wholes = np.zeros(len(texts), np.uint64)
-    parts, first, size = [], 0, ROOM
-    while first < len(texts):
+    parts: list[list[npt.NDArray[np.generic]]] = []
+    first, size = 0, ROOM
+    while first < len(texts) or not parts:
         out = (
             np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.float64), np.empty(size, np.bool_),
             np.empty((size, 4), np.int64),

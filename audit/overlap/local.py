@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -15,6 +15,7 @@ import numpy as np
 
 from audit.overlap.ledger import Ledger, LedgerError
 from audit.overlap.question import CorpusShard, Side, search_shard
+from audit.overlap.texts import Texts, from_strings
 
 Tell = Callable[[int, int], None]  # shards done, shards
 
@@ -63,6 +64,7 @@ def search(shards: Sequence[CorpusShard], side: Side, ledger: Ledger, *, jobs: i
             done.append(answer_shard(shard, side, ledger))
             tell(len(done), len(shards))
         return done
+    search_shard(_Nothing(), side, ledger.question)  # compiles the kernels once, for every process to load
     context = get_context("spawn")
     workers = min(jobs, len(shards))
     with ProcessPoolExecutor(workers, context, _begin, (_lent(side, context), ledger)) as pool:
@@ -79,6 +81,18 @@ def search(shards: Sequence[CorpusShard], side: Side, ledger: Ledger, *, jobs: i
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return [results[place] for place in range(len(shards))]
+
+
+class _Nothing:
+    """A shard of one empty text."""
+
+    name = "nothing"
+
+    def digest(self) -> str:
+        return ""
+
+    def batches(self) -> Iterator[tuple[Texts, Sequence[str | None]]]:
+        yield from_strings([""]), [None]
 
 
 @dataclass(frozen=True)
