@@ -53,7 +53,7 @@ def view(result: Json) -> dict[str, Any]:
         "statuses": Counter(o["status"] for o in result["outcomes"]),
         "observations": _by_kind(result["paper"]["observations"]),
         "data": result["data"],
-        "runs": run_tables(result),
+        "runs": run_tables(result) if result.get("runs") else [],
         "provenance": result["provenance"],
         "version": result["version"],
         "quotes": quotes(result["paper"], result["provenance"], head),
