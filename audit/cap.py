@@ -44,7 +44,7 @@ def cap(path: str, unit: str, max_records: int, seed: int, out: Path, tell: Tell
     output_format(records.shards, out)
     if any(out.exists() and shard.path.exists() and out.samefile(shard.path) for shard in records.shards):
         raise RecordsError(f"{out}: is the data itself; choose another --out")
-    with people_in(records.shards, Columns(unit=unit), tell) as people:
+    with people_in(records.shards, Columns(unit=unit), tell, traits=False) as people:
         held, number = people.one("SELECT sum(n), count(*) FROM person")
         heavy, missing = people.heavier_than(max_records), people.missing
     chosen = Chosen(records, unit, heavy, max_records, random.Random(seed), tell)  # noqa: S311 (a seed one may know)

@@ -29,24 +29,25 @@ def units_in(
     Raises:
         RecordsError: the first record that is refused, by file and place.
     """
-    with people_in(shards, Columns(unit=unit), tell, limit) as people:
+    with people_in(shards, Columns(unit=unit), tell, limit, traits=False) as people:
         histogram = people.histogram()
         return summarise(histogram, people.missing) if histogram else None
 
 
 class People:
-    """Table `person`: digest of the id, records `n`, and traits of the id's spelling. No id, no text."""
+    """Table `person`: digest of the id, records `n`, and traits of the id's spelling where asked. No id, no text."""
 
-    def __init__(self, db: Database, source: Source) -> None:
+    def __init__(self, db: Database, source: Source, *, traits: bool) -> None:
         self.db, self.source = db, source
-        self.has_extras = any(vars(source.columns)[role] for role in ("text", "name", "email"))
-        if self.has_extras:
-            source.run(db, f"CREATE TEMP TABLE record AS {_records(db, source.columns)} FROM {{source}}")
-            db.run(f"CREATE TEMP TABLE person AS {_people('record')}")
+        parts = [*_records(db, source.columns), *(_traits(db) if traits else ())]
+        read = f"SELECT {', '.join(parts)} FROM {{source}}"
+        has_extras = any(vars(source.columns)[role] for role in ("text", "name", "email"))
+        if has_extras:
+            source.run(db, f"CREATE TEMP TABLE record AS {read}")
+            db.run(f"CREATE TEMP TABLE person AS {_people('record', traits)}")
             self.missing = self.one("SELECT count(*) FROM record WHERE unit IS NULL")[0]
         else:
-            records = f"({_records(db, source.columns)} FROM {{source}})"
-            source.run(db, f"CREATE TEMP TABLE person AS {_people(records)}")
+            source.run(db, f"CREATE TEMP TABLE person AS {_people(f'({read})', traits)}")
             self.missing = self.one("SELECT sum(n) FROM person WHERE unit IS NULL")[0]
         db.run("DELETE FROM person WHERE unit IS NULL")
 
@@ -66,32 +67,39 @@ class People:
 
 @contextmanager
 def people_in(
-    shards: Sequence[Shard], columns: Columns, tell: Tell | None = None, limit: int | None = None
+    shards: Sequence[Shard],
+    columns: Columns,
+    tell: Tell | None = None,
+    limit: int | None = None,
+    *,
+    traits: bool = True,
 ) -> Iterator[People]:
     """The people of some files, in a database that is gone when the block ends."""
     with database(tell) as db:
-        yield People(db, Source(shards, columns, limit))
+        yield People(db, Source(shards, columns, limit), traits=traits)
 
 
-def _records(db: Database, columns: Columns) -> str:
-    folded = "lower(trim(unit))"
-    lengths = ", ".join(map(str, sorted({len(word) for word in PLACEHOLDERS})))
-    words = ", ".join(f"'{word}'" for word in PLACEHOLDERS)
-    parts = [
-        f"CASE WHEN unit IS NOT NULL THEN {db.key('unit')} END AS unit",
-        f"CASE WHEN {folded} <> unit THEN {db.key(folded)} END AS folded",  # NULL: spelled plainly
-        f"CASE WHEN length(unit) IN ({lengths}) THEN list_position([{words}], {folded})::UTINYINT END AS word",
-        "length(unit)::UINTEGER AS length",
-        "trim(unit, '0123456789abcdefABCDEF-') = '' AS made",  # a number or a hash: its length is no accident
-    ]
+def _records(db: Database, columns: Columns) -> Iterator[str]:
+    yield f"CASE WHEN unit IS NOT NULL THEN {db.key('unit')} END AS unit"
     if columns.text:
-        parts += [f"{db.key('text')} AS text", "strlen(text)::UINTEGER AS size"]
+        yield f"{db.key('text')} AS text"
+        yield "strlen(text)::UINTEGER AS size"
     for role in ("name", "email"):
         if vars(columns)[role]:
-            parts.append(f"CASE WHEN trim({role}) <> '' THEN {db.key(f'lower(trim({role}))')} END AS {role}")
-    return f"SELECT {', '.join(parts)}"
+            yield f"CASE WHEN trim({role}) <> '' THEN {db.key(f'lower(trim({role}))')} END AS {role}"
 
 
-def _people(relation: str) -> str:
-    traits = ", ".join(f"any_value({trait}) AS {trait}" for trait in ("folded", "word", "length", "made"))
-    return f"SELECT unit, count(*) AS n, {traits} FROM {relation} GROUP BY unit"
+def _traits(db: Database) -> Iterator[str]:
+    """How an id is spelled: `folded` is NULL where it is plain, `made` where its length is no accident."""
+    folded = "lower(trim(unit))"
+    words = ", ".join(f"'{word}'" for word in PLACEHOLDERS)
+    lengths = ", ".join(map(str, sorted({len(word) for word in PLACEHOLDERS})))
+    yield f"CASE WHEN {folded} <> unit THEN {db.key(folded)} END AS folded"
+    yield f"CASE WHEN length(unit) IN ({lengths}) THEN list_position([{words}], {folded})::UTINYINT END AS word"
+    yield "length(unit)::UINTEGER AS length"
+    yield "trim(unit, '0123456789abcdefABCDEF-') = '' AS made"
+
+
+def _people(relation: str, traits: bool) -> str:
+    named = [f"any_value({trait}) AS {trait}" for trait in ("folded", "word", "length", "made") if traits]
+    return f"SELECT {', '.join(['unit', 'count(*) AS n', *named])} FROM {relation} GROUP BY unit"
