@@ -152,6 +152,7 @@ def run(
     no_progress: Annotated[bool, typer.Option("--no-progress", help="show no progress")] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="neither read nor write earlier prices")] = False,
     jobs: Annotated[int, typer.Option(min=1, help="processes that price claims")] = os.cpu_count() or 1,
+    no_probes: Annotated[bool, typer.Option("--no-probes", help="do not run and measure our training steps")] = False,
     debug: Annotated[bool, typer.Option(help="print the traceback of a check that fails")] = False,
     assume_max_records: Annotated[
         int | None, typer.Option(min=1, help="suppose that nobody holds more records, where no column names people")
@@ -181,6 +182,7 @@ def run(
             command=shlex.join(["audit", *sys.argv[1:]]),
             debug=debug,
             assume_max_records=assume_max_records,
+            probes=not no_probes,
         )
     written = _write(_rendered(result, wanted, card_path(target)), out_dir or Path("out") / result.paper.id)
     if not quiet:
@@ -426,7 +428,7 @@ def cap(
 
 @app.command()
 def probe(
-    step: Annotated[str, typer.Argument(help="module:factory of a training step; its code is run")],
+    steps: Annotated[list[str], typer.Argument(help="module:factory of a training step; its code is run")],
     only: Annotated[list[str] | None, typer.Option("--probe", help="one probe's name; may be repeated")] = None,
     seed: Annotated[int, typer.Option(min=0, help="public; all batches and records tried follow from it")] = 0,
     brief: Annotated[bool, typer.Option("--brief", help="try fewer neighbours and sizes")] = False,
@@ -436,23 +438,24 @@ def probe(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     debug: Annotated[bool, typer.Option(help="print the traceback of a step or a probe that fails")] = False,
 ) -> None:
-    """Measure what a training step does to one record: sensitivity, noise, sampling, what it carries on.
+    """Measure what training steps do to one record: sensitivity, noise, sampling, what they carry on.
 
-    Runs the code named. Exits as `audit run` does.
+    Runs the code named. Exits as `audit run` does. With --json: a list, one entry a step.
     """
     from audit.probes.command import ProbeError, exit_code, lines, probed
 
     try:
         with redirect_stdout(sys.stderr):  # what the step's own code prints is no part of the answer
             folder = None if installed else Path.cwd()
-            found = probed(step, only, seed=seed, brief=brief, folder=folder, debug=debug)
+            found = [probed(s, only, seed=seed, brief=brief, folder=folder, debug=debug) for s in steps]
     except ProbeError as error:
         raise TargetError(str(error)) from None
     if as_json:
-        typer.echo(json.dumps(found.model_dump(mode="json"), indent=2, ensure_ascii=False))
-    for line in () if as_json else lines(found.answers):
+        typer.echo(json.dumps([one.model_dump(mode="json") for one in found], indent=2, ensure_ascii=False))
+    for line in () if as_json else (line for one in found for line in lines(one)):
         out.print(line, markup=False, soft_wrap=True)
-    raise typer.Exit(exit_code(found.answers, counted(fail_on), inconclusive=fail_on_inconclusive))
+    answers = [answer for one in found for answer in one.answers]
+    raise typer.Exit(exit_code(answers, counted(fail_on), inconclusive=fail_on_inconclusive))
 
 
 @app.command()

@@ -17,6 +17,7 @@ from pathlib import Path
 from audit.check import Check, all_checks
 from audit.ladder import claim_result
 from audit.ledger import read_ledger
+from audit.probing import collected, not_run, started, steps_of
 from audit.records import Records, open_records
 from audit.runs import audited
 from audit.setting import Setting, settings
@@ -30,6 +31,7 @@ from audit.types import (
     Outcome,
     PaperCard,
     PaperInfo,
+    ProbedStep,
     Provenance,
     RunResult,
     Skip,
@@ -54,6 +56,7 @@ def run_audit(
     command: str = "run_audit",
     debug: bool = False,
     assume_max_records: int | None = None,
+    probes: bool = False,
 ) -> AuditResult:
     """Audit a paper: its card, and the data, corpora and code that are given.
 
@@ -69,6 +72,7 @@ def run_audit(
         progress: called as (stage, done, total).
         debug: print the traceback of a check that fails.
         assume_max_records: suppose that nobody holds more records of a dataset whose people are not counted.
+        probes: run the training steps that a built-in card names, in programs of their own, and measure them.
 
     Raises:
         TargetError, CardError, RecordsError, LedgerError: one line each, before anything is computed.
@@ -83,12 +87,12 @@ def run_audit(
     measured = _measure(opened, opened_corpora, tell)
     counts = {name: c for name in opened if (c := opened[name].counts) is not None}
     asked = [replace(setting, assumed_max_records=assume_max_records) for setting in settings(found.card, counts)]
-    claims = _price(asked, jobs, cache, tell)
+    claims, probed = _price_and_probe(found, asked, jobs, cache, tell, probes=probes)
     folder = Path(code) if code is not None else found.code
     if folder is not None and not folder.is_dir():
         raise TargetError(f"{folder}: expected a folder with a checkout of the released code")
     judged = tuple(run for run in runs if run.origin == "given")
-    subject = Subject(found.card, found.manifests, opened, opened_corpora, folder, claims, judged)
+    subject = Subject(found.card, found.manifests, opened, opened_corpora, folder, claims, judged, probed)
     outcomes = _answer(subject, all_checks().values(), tell, debug)
     inputs = {f"{r.role} {r.name}": r.identity.sha256 for r in measured}
     inputs |= {f"ledger {place}": run.ledger_sha256 for place, run in enumerate(runs, 1)}
@@ -98,6 +102,7 @@ def run_audit(
         data=measured,
         runs=runs,
         outcomes=outcomes,
+        probes=probed,
         provenance=Provenance(
             command=command[:600],
             versions=versions(),
@@ -162,6 +167,22 @@ def _runs(
         run = audited(found, cache, utilities[sha])
         priced.append(run.model_copy(update={"origin": origin, "mechanism": mechanisms.get(run.recipe)}))
     return tuple(priced)
+
+
+def _price_and_probe(
+    found: Target, todo: list[Setting], jobs: int, cache: Path | None, tell: Progress, *, probes: bool
+) -> tuple[tuple[ClaimResult, ...], tuple[ProbedStep, ...]]:
+    """Ladders, while the steps that the card names are probed beside."""
+    steps = steps_of(found.card) if probes else ()
+    if not found.built_in:
+        return _price(todo, jobs, cache, tell), tuple(not_run(step) for step in steps)
+    with started(steps, jobs) as programs:
+        claims = _price(todo, jobs, cache, tell)
+        for done, program in enumerate(programs):
+            tell("probing", done, len(programs))
+            program.wait()
+        tell("probing", len(programs), len(programs))
+        return claims, collected(programs, steps)
 
 
 def _price(todo: list[Setting], jobs: int, cache: Path | None, tell: Progress) -> tuple[ClaimResult, ...]:

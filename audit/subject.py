@@ -9,7 +9,7 @@ from pathlib import Path
 
 from audit.code.checkout import Checkout, read_checkout
 from audit.records import Records
-from audit.types import ClaimResult, DatasetUse, Manifest, Mechanism, PaperCard, RunResult
+from audit.types import ClaimResult, DatasetUse, Manifest, Mechanism, PaperCard, ProbedStep, RunResult
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Subject:
     code: Path | None = None
     claims: tuple[ClaimResult, ...] = ()
     runs: tuple[RunResult, ...] = ()  # by ledgers that were given, not those of our own reimplementation
+    probes: tuple[ProbedStep, ...] = ()  # of steps of our own reimplementation
 
     def has(self, need: str) -> bool:
         """Is what a check needs there? `need` is one of claims, data, corpus, code, ledger."""

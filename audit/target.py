@@ -28,6 +28,7 @@ class Target:
     corpora: Mapping[str, str] = field(default_factory=dict)
     code: Path | None = None
     ledgers: tuple[Path, ...] = ()
+    built_in: bool = False  # only a card that comes with the package may name code to run
 
 
 def resolve(target: str | Path) -> Target:
@@ -69,7 +70,7 @@ def _unknown(name: str, ident: str, papers: list[str]) -> str:
 
 
 def _built_in(path: Path) -> Target:
-    return Target(load_card(path), {i: load_manifest(p) for i, p in built_in_manifests().items()})
+    return Target(load_card(path), {i: load_manifest(p) for i, p in built_in_manifests().items()}, built_in=True)
 
 
 def _from_folder(folder: Path) -> Target:

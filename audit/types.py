@@ -267,6 +267,7 @@ class Mechanism(Model):
 
     id: Slug
     recipe: Slug | None = None  # of the reimplementation that trains it
+    probe: dict[Slug, Line] = Field(default_factory=dict)  # built-in cards: variant -> module:factory of its step
     model: Line
     kind: Literal["dp-sgd", "gaussian-votes"] = "dp-sgd"
     accountant: Fact[Literal["pld", "rdp", "prv", "gdp", "rdp-old", "moments", "closed-form"]] | None = None
@@ -349,6 +350,15 @@ class Correction(Model):
     what: Line
 
 
+class Waiver(Model):
+    """A check whose findings the card's authors accept for a time. It is shown; it hides nothing."""
+
+    check: Slug
+    reason: Line
+    author: Line
+    expires: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]  # the last day it holds
+
+
 class PaperCard(Model):
     """What a paper and its released code say, each fact with its source."""
 
@@ -370,6 +380,7 @@ class PaperCard(Model):
     not_in_sources: tuple[Line, ...] = ()
     response: Text | None = None
     corrections: tuple[Correction, ...] = ()
+    waiver: tuple[Waiver, ...] = ()
 
     @model_validator(mode="after")
     def _names_resolve(self) -> PaperCard:
@@ -559,6 +570,7 @@ class Outcome(Model):
     findings: tuple[Finding, ...] = ()
     skips: tuple[Skip, ...] = ()
     error: Line | None = None  # exception type and module:line, never its message
+    waiver: Waiver | None = None  # that holds for its findings
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -801,6 +813,13 @@ class PaperInfo(Model):
     corrections: tuple[Correction, ...]
 
 
+class WaiverUse(Model):
+    """A waiver of the card and what became of it on the day of the audit."""
+
+    waiver: Waiver
+    state: Literal["holds", "expired", "unused"]
+
+
 class Provenance(Model):
     """Everything that may differ between two runs on the same input."""
 
@@ -822,4 +841,5 @@ class AuditResult(Model):
     runs: tuple[RunResult, ...] = ()
     outcomes: tuple[Outcome, ...]
     probes: tuple[ProbedStep, ...] = ()
+    waivers: tuple[WaiverUse, ...] = ()
     provenance: Provenance

@@ -46,9 +46,10 @@ def probed(
     return ProbedStep(step=name, seed=seed, answers=probe(loop, plan, only or PROBES, debug=debug))
 
 
-def lines(answers: Sequence[ProbeAnswer]) -> Iterator[str]:
-    """A line for each probe's verdict, and what stands behind it."""
-    for answer in answers:
+def lines(found: ProbedStep) -> Iterator[str]:
+    """The step's name, and for each probe its verdict and what stands behind it."""
+    yield found.step
+    for answer in found.answers:
         severity = f" ({answer.severity.value})" if answer.severity else ""
         yield f"{answer.probe:<12} {MARKS[answer.status]}{severity}: {answer.summary}"
         if answer.value is not None:

@@ -20,11 +20,13 @@ class Plan:
         seed: public; every batch, place and record follows from it.
         sizes: logical batch sizes, as far as the pool goes.
         places: ordinary records removed and replaced per batch.
+        singles: ordinary records measured alone.
         factors, noiseless_steps: other values of the parameters to measure at: the first ones times a factor, and
             those after some steps on one batch without noise, where gradients are small and clipping hides less.
         hard_sizes: batch sizes (of `sizes`) into which hard records are put.
         steps: steps of a scripted replay; run_steps: most steps of a replay of the loop's own run.
-        hard_changes: hard records put in for the record that a replay changes.
+        hard_changes: hard records put in for the record that a scripted replay changes.
+        own_changes: the last of these changes, made in replays of the loop's own run.
         noise_runs, noise_steps: runs and steps whose noise is tested; up to ten times the steps where the model is
             so small that they hold fewer than `coordinates` numbers.
         batches: logical batches looked at for the sampler.
@@ -33,12 +35,14 @@ class Plan:
     seed: int = 0
     sizes: tuple[int, ...] = (8, 16, 32, 64)
     places: int = 3
+    singles: int = 16
     factors: tuple[float, ...] = (0.1, 2.0)
     noiseless_steps: int = 120
     hard_sizes: tuple[int, ...] = (8, 32)
     steps: int = 8
     run_steps: int = 64
     hard_changes: int = 3
+    own_changes: int = 4
     noise_runs: int = 2
     noise_steps: int = 10
     coordinates: int = 50_000
@@ -51,13 +55,15 @@ class Plan:
 
 FULL = Plan()
 BRIEF = Plan(
-    sizes=(8, 32),
+    sizes=(32,),
     places=2,
+    singles=4,
     factors=(),
     noiseless_steps=0,
     hard_sizes=(32,),
-    steps=6,
-    run_steps=12,
+    steps=5,
+    run_steps=10,
     hard_changes=1,
+    own_changes=1,
     noise_steps=4,
 )

@@ -60,7 +60,7 @@ def _found(bench: Bench, script: Script, first: Trace) -> Iterator[tuple[str, Di
         # The loop's own run to its end (at most run_steps); the number of records stays, so a record is replaced.
         own = trace(bench, None)
         index = next((i for batch in own.batches for i in batch), 0)
-        for change in _changes(bench, index)[1:]:
+        for change in _changes(bench, index)[1:][-bench.plan.own_changes :]:
             yield from _compared(bench, None, own, change)
 
 

@@ -112,7 +112,7 @@ def precision(bench: Bench) -> ProbeAnswer:
     Clipping in low precision without a margin overshoots C by less than 1 %, which a loose tolerance misses.
     """
     before, ratios, empty = bench.trials, dict[str, float](), bench.empty_sum()
-    singles = {f"record {n}": e for n, e in enumerate(bench.batch(min(16, len(bench.loop.records))))}
+    singles = {f"record {n}": e for n, e in enumerate(bench.batch(min(bench.plan.singles, len(bench.loop.records))))}
     for name, example in {**singles, **bench.hard}.items():
         with suppress(StepError):  # a record that the step refuses moves nothing
             ratios[name] = bench.sum_of([example]).gap(empty)
