@@ -48,6 +48,8 @@ def test_a_class_that_training_never_names_counts_as_zero() -> None:
     found = scores([0, 0, 2, 2], test)
     assert found["macro_f1"] == pytest.approx((2 / 3 + 0 + 1) / 3)
     assert found["accuracy"] == 0.75
+    foreign = scores([0, 9], records(("a", 0), ("b", 0)))  # a class that the test part does not have
+    assert foreign["macro_f1"] == pytest.approx(2 / 3)
 
 
 def test_another_seed_trains_on_other_draws_and_the_same_seed_on_the_same() -> None:
