@@ -61,7 +61,7 @@ def one_by_one(model: Diffusion, batch: Mapping[str, Tensor], drawn: Mapping[str
         found = torch.autograd.grad(loss.sum(), parameters, allow_unused=True)
         gradient = torch.cat([torch.zeros(p.numel()) if g is None else g.reshape(-1)
                               for p, g in zip(parameters, found, strict=True)])  # fmt: skip
-        total += gradient * min(1.0, clip_norm / float(gradient.norm()))
+        total += gradient * min(1.0, clip_norm / float(gradient.double().norm()))
     return total
 
 
