@@ -1,4 +1,4 @@
-"""Two results compared: claims, rungs, findings, what could not be judged, statuses and data that changed.
+"""Two results compared: claims, rungs, findings, open questions, statuses, data and probes that changed.
 
 Commands, times, versions and digests are context and make no difference by themselves.
 """
@@ -96,6 +96,16 @@ class DataChange(Model):
     new: str | None
 
 
+class ProbeChange(Model):
+    """A probe of a training step that answers otherwise; None where it was not run."""
+
+    step: str
+    variant: str | None
+    probe: str
+    old: str | None
+    new: str | None
+
+
 class Diff(Model):
     """What changed from `old` to `new`. Each list is empty where nothing did."""
 
@@ -107,11 +117,12 @@ class Diff(Model):
     statuses: tuple[StatusChange, ...]
     skips: tuple[SkipChange, ...]
     data: tuple[DataChange, ...]
+    probes: tuple[ProbeChange, ...]
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def same(self) -> bool:
-        return not (self.claims or self.findings or self.statuses or self.skips or self.data)
+        return not (self.claims or self.findings or self.statuses or self.skips or self.data or self.probes)
 
     @property
     def new_findings(self) -> tuple[FindingChange, ...]:
@@ -128,6 +139,7 @@ def compare(old: AuditResult, new: AuditResult) -> Diff:
         statuses=tuple(_statuses(old, new)),
         skips=tuple(_skips(old, new)),
         data=tuple(_data(old, new)),
+        probes=tuple(_probes(old, new)),
     )
 
 
@@ -242,6 +254,17 @@ def _data(old: AuditResult, new: AuditResult) -> Iterator[DataChange]:
         was, now = before.get((role, name)), after.get((role, name))
         if was != now:
             yield DataChange(name=name, role=role, old=_measured(was), new=_measured(now))
+
+
+def _probes(old: AuditResult, new: AuditResult) -> Iterator[ProbeChange]:
+    before, after = (
+        {(s.step, s.variant or "", a.probe): a.status.value for s in result.probes for a in s.answers}
+        for result in (old, new)
+    )
+    for key in sorted({*before, *after}):
+        if before.get(key) != after.get(key):
+            step, variant, probe = key
+            yield ProbeChange(step=step, variant=variant or None, probe=probe, old=before.get(key), new=after.get(key))
 
 
 def _measured(data: DataResult | None) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from audit.diff import ClaimChange, Diff, FindingChange, RungSide
+from audit.diff import ClaimChange, Diff, FindingChange, ProbeChange, RungSide
 
 NOTHING = "Nothing changed."
 
@@ -25,6 +25,7 @@ def lines(diff: Diff) -> Iterator[str]:
         "Open questions", [f"{'-' if s.side == 'old' else '+'} {s.check}: {s.reason}" for s in diff.skips]
     )
     yield from _block("Data", [f"~ {d.name}: {d.old or 'not given'} -> {d.new or 'not given'}" for d in diff.data])
+    yield from _block("Probes", [_probe(change) for change in diff.probes])
 
 
 def _block(name: str, body: list[str]) -> Iterator[str]:
@@ -58,6 +59,11 @@ def _finding(change: FindingChange) -> Iterator[str]:
         moved = f" (was {change.old.severity.value})"
     what = f" [{', '.join(change.changed)}]" if change.changed else ""
     yield f"{mark} {side.severity.value}{moved} {change.check}{what}: {side.summary}"
+
+
+def _probe(change: ProbeChange) -> str:
+    step = f"{change.step} ({change.variant})" if change.variant else change.step
+    return f"~ {change.probe} on {step}: {change.old or 'not run'} -> {change.new or 'not run'}"
 
 
 def epsilon(side: RungSide | None) -> str:

@@ -105,7 +105,16 @@ def _results(result: Json, card: str) -> Iterator[Json]:
                 "locations": [_location(finding, card)],
                 "partialFingerprints": {"primaryLocationLineHash": f"{name}:1", "auditFinding/v1": name},
                 "properties": _properties(finding),
+                **_suppressed(outcome.get("waiver")),
             }
+
+
+def _suppressed(waiver: Json | None) -> Json:
+    """A waiver of the card that holds: code scanning then shows the result as dismissed, with the reason."""
+    if waiver is None:
+        return {}
+    reason = f"{waiver['reason']} ({waiver['author']}, until {waiver['expires']})"
+    return {"suppressions": [{"kind": "external", "status": "accepted", "justification": reason}]}
 
 
 def _properties(finding: Json) -> Json:

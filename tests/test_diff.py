@@ -196,6 +196,29 @@ def test_a_question_that_was_answered_is_open_no_longer() -> None:
     assert [(s.check, s.side, s.reason) for s in diff.skips] == [("split-overlap", "old", "No data.")]
 
 
+def probed(status: str) -> Body:
+    answer = {
+        "probe": "sensitivity",
+        "question": "Does one record move the sum by more than C?",
+        "status": status,
+        "statistic": "largest change / C",
+        "trials": 8,
+        "confidence": "eight pairs",
+        "summary": "It was tried.",
+    }
+    return {"step": "own:step", "variant": "corrected", "seed": 1, "answers": [answer]}
+
+
+def test_a_probe_that_answers_otherwise_is_a_change() -> None:
+    old, held = changed(lambda new: new.update(probes=[probed("holds")]))
+    _, violated = changed(lambda new: new.update(probes=[probed("violated")]))
+    assert compare(held, held).same
+    (change,) = compare(held, violated).probes
+    assert (change.step, change.probe, change.old, change.new) == ("own:step", "sensitivity", "holds", "violated")
+    assert [c.old for c in compare(old, held).probes] == [None]
+    assert "~ sensitivity on own:step (corrected): holds -> violated" in "\n".join(lines(compare(held, violated)))
+
+
 def test_the_text_says_so_when_nothing_changed_or_the_papers_differ() -> None:
     assert NOTHING in list(lines(compare(*changed(lambda new: None))))
     two = list(lines(compare(*changed(lambda new: new["paper"].update(id="other")))))

@@ -124,6 +124,16 @@ def test_fingerprints_are_those_by_which_two_results_are_compared(result: Json) 
     assert ours == set(diff.fingerprints(AuditResult.model_validate(result)))
 
 
+def test_a_waiver_that_holds_suppresses_the_findings_of_its_check_alone(result: Json) -> None:
+    waiver = {"check": "delta-too-large", "reason": "Known.", "author": "R. Reader", "expires": "2030-01-01"}
+    result["outcomes"][1]["waiver"] = waiver
+    for shown in run_of(result)["results"]:
+        waived = shown["ruleId"] == result["outcomes"][1]["check"]
+        assert ("suppressions" in shown) == waived
+        if waived:
+            assert shown["suppressions"][0]["justification"] == "Known. (R. Reader, until 2030-01-01)"
+
+
 def test_pages_of_checks_are_the_rules_help(result: Json) -> None:
     rule = run_of(result, pages={"delta-too-large": "## What it looks for\nδ."})["tool"]["driver"]["rules"][2]
     assert rule["help"] == {"text": "## What it looks for\nδ.", "markdown": "## What it looks for\nδ."}
