@@ -28,7 +28,8 @@ from reimpl.data import load
 from reimpl.ledger import Recorder, write_durably
 from reimpl.recipe import Recipe
 from reimpl.synthetic import PUBLIC_ONLY, Order, written
-from reimpl.trainable import Trainable, adapter_module
+from reimpl.train import build
+from reimpl.trainable import adapter_module
 
 OURS = ("count", "counts", "label_counts", "sampling_prompts", "batch_size")  # of [generation]; the rest is the model's
 BATCH_SIZE = 16
@@ -45,7 +46,13 @@ class Form(StrEnum):
 
 
 def generate(
-    run: Path, *, count: int | None = None, seed: int = 0, form: str = "jsonl", public_only: bool = False
+    run: Path,
+    *,
+    count: int | None = None,
+    seed: int = 0,
+    form: str = "jsonl",
+    public_only: bool = False,
+    device: str = "cpu",
 ) -> Path:
     """Write synthetic records of a run and return their file. GenerateError where the folder is not that of a run."""
     recipe = read_run(run)
@@ -54,7 +61,8 @@ def generate(
     order = ordered(recipe, run, labels, seed, public_only)
     folder = run / "synthetic"
     folder.mkdir(exist_ok=True)
-    model = start_model(recipe) if public_only else adapter_module(recipe.adapter).load(run)
+    model = build(recipe) if public_only else adapter_module(recipe.adapter).load(run)  # build: before its first step
+    model.module.to(device)
     return written(folder / f"{name}.{form}", order, model, seed, model_options(recipe))
 
 
@@ -139,13 +147,6 @@ def model_options(recipe: Recipe) -> dict[str, Any]:
     return {name: value for name, value in recipe.generation.items() if name not in OURS}
 
 
-def start_model(recipe: Recipe) -> Trainable:
-    """The model before its first step, and so before it saw anything private."""
-    from reimpl.vocabulary import tokenizer
-
-    return adapter_module(recipe.adapter).build(recipe, tokenizer(recipe.data.vocabulary))
-
-
 def agreed(run: Path, recipe: str, **chosen: Any) -> Recipe:
     """The recipe of a run. GenerateError where the command line names another recipe, variant, scale, dataset or ε."""
     found = read_run(run)
@@ -174,11 +175,12 @@ def command(
     seed: Annotated[int, typer.Option(min=0, help="Public: sampling needs no secret.")] = 0,
     form: Annotated[Form, typer.Option("--format", help="jsonl or parquet.")] = Form.JSONL,
     public_only: Annotated[bool, typer.Option(help="From the model before training, as a baseline.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1.")] = "cpu",
 ) -> None:
     """Write synthetic records from the model of a run."""
     try:
         agreed(out, recipe, variant=variant, dataset=dataset, epsilon=epsilon, scale=scale)
-        path = generate(out, count=count, seed=seed, form=form.value, public_only=public_only)
+        path = generate(out, count=count, seed=seed, form=form.value, public_only=public_only, device=device)
     except (ValueError, OSError) as error:
         raise ends_in_one_line(error) from None
     typer.echo(str(path))

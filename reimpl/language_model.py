@@ -46,7 +46,7 @@ class LanguageModel:
             ids, mask = torch.zeros(2, len(batch), max(map(len, batch)), dtype=torch.long)
             for number, row in enumerate(batch):
                 ids[number, : len(row)], mask[number, : len(row)] = torch.tensor(row, dtype=torch.long), 1
-            yield ids, mask
+            yield ids.to(self.module.device), mask.to(self.module.device)
 
 
 def load(name: str) -> LanguageModel:
@@ -60,7 +60,7 @@ def load(name: str) -> LanguageModel:
     except (OSError, ValueError, ImportError, KeyError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise LanguageModelError(f"language model {name!r}: expected a causal model: {reason}") from None
-    return LanguageModel(module.eval(), tokenizer)
+    return LanguageModel(module.eval().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer)
 
 
 @torch.inference_mode()
@@ -90,7 +90,7 @@ def features(lm: LanguageModel, texts: Sequence[str]) -> NDArray[np.float32]:
     for ids, mask in lm.batches([text for text in texts if text.strip()]):
         hidden = lm.module(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states[-1]
         rows.append(hidden[torch.arange(len(ids)), mask.sum(-1) - 1])
-    return torch.cat(rows).float().numpy()
+    return torch.cat(rows).float().cpu().numpy()
 
 
 def mauve(lm: LanguageModel, texts: Sequence[str], real: Sequence[str]) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def test_a_killed_call_goes_on_with_the_same_rows(run: Path, monkeypatch: pytest
 
     class Dying:
         def __init__(self, inner: Any) -> None:
-            self.inner = inner
+            self.inner, self.module = inner, inner.module
 
         def generate(
             self, prompts: Sequence[str], generator: torch.Generator, options: Mapping[str, Any]
@@ -125,7 +125,7 @@ class Counting:
     """Writes down how many texts were asked for."""
 
     def __init__(self, inner: Any, sampled: list[int]) -> None:
-        self.inner, self.sampled = inner, sampled
+        self.inner, self.module, self.sampled = inner, inner.module, sampled
 
     def generate(self, prompts: Sequence[str], *rest: Any) -> Iterator[list[str]]:
         self.sampled.append(len(prompts))
@@ -162,6 +162,8 @@ def test_diffusion_models_write_the_same_format(tmp_path: Path, name: str) -> No
 def test_the_public_start_writes_beside_the_trained_model(run: Path) -> None:
     path = generate(run, public_only=True)
     assert path.name == "public-only-seed-0.jsonl"
+    first = path.read_bytes()
+    assert generate(run, public_only=True).read_bytes() == first  # the very weights that training starts from
     assert "public start" in rows(path)[0]["model"]
     generate(run)
     assert [p.name for p in synthetic_files(run)] == ["seed-0.jsonl"]
