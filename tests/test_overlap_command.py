@@ -82,7 +82,8 @@ def test_matches_are_rows_ids_and_spans_without_text(sides: tuple[Path, Path], t
         [1, "a2", "part-0.jsonl", 1, "u01", "containment", 0.75],
         [2, "b1", "part-1.jsonl", 0, "u10", "exact", 1.0],
     ]
-    assert [(row["span_start"], row["span_end"]) for row in rows(out)][0] == (start, start + len(RECORD))
+    first = rows(out)[0]
+    assert (first["span_start"], first["span_end"]) == (start, start + len(RECORD))
     data = out.read_bytes()
     assert not any(word.encode() in data for word in (RECORD, "waiter", "z123"))
     assert not list(tmp_path.glob("*.unfinished"))
@@ -119,7 +120,7 @@ def test_texts_are_printed_only_where_asked_and_cannot_drive_a_terminal(tmp_path
 
 
 def test_nothing_found_is_bounded_and_not_called_absence(sides: tuple[Path, Path], tmp_path: Path) -> None:
-    private, corpus = sides
+    _, corpus = sides
     other = jsonl(tmp_path / "other.jsonl", [{"text": filler(seed, 50)} for seed in range(50, 60)])
     text = run(other, corpus, "--out", tmp_path / "m.parquet", "--plants", 20, "--jobs", 1)
     assert "matched: 0 of 10" in text
@@ -182,7 +183,7 @@ def test_a_damaged_ledger_is_named(sides: tuple[Path, Path], tmp_path: Path) -> 
 
 
 def test_parquet_columns_of_every_string_type_are_read_alike(sides: tuple[Path, Path], tmp_path: Path) -> None:
-    private, corpus = sides
+    private, _ = sides
     texts = [f"{filler(2)} {RECORD}", None, "ünï " + RECORD, "Thank you so much!"]
     found = []
     for place, kind in enumerate((pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string()))):
@@ -193,7 +194,8 @@ def test_parquet_columns_of_every_string_type_are_read_alike(sides: tuple[Path, 
         run(private, path, "--out", tmp_path / "m.parquet", "--corpus-id", "n", "--plants", 0)
         found.append([{k: v for k, v in row.items() if k != "corpus_shard"} for row in rows(tmp_path / "m.parquet")])
     assert found[0] == found[1] == found[2]
-    assert [(row["corpus_row"], row["corpus_id"]) for row in found[0]] == [(0, "1"), (0, "1"), (2, "3"), (2, "3"), (3, "4")]
+    places = [(row["corpus_row"], row["corpus_id"]) for row in found[0]]
+    assert places == [(0, "1"), (0, "1"), (2, "3"), (2, "3"), (3, "4")]
 
 
 def test_a_noisy_parquet_shard_and_a_column_of_numbers_are_named(sides: tuple[Path, Path], tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from audit.check import check
-from audit.evidence import from_fact, observed_in, readings_alone
+from audit.evidence import caution, from_fact, observed_in, readings_alone
 from audit.subject import Subject
 from audit.training import value
-from audit.types import Basis, CorpusUse, Evidence, Finding, Mechanism, Severity, Skip
+from audit.types import Basis, CorpusUse, Finding, Mechanism, Severity, Skip
 
 IDENT = "contamination-unchecked"
 REMEDY = (
@@ -23,32 +23,32 @@ def _is_given(subject: Subject, mechanism: Mechanism, corpus: CorpusUse) -> bool
     return corpus.name in subject.corpora and bool(claimed) and claimed <= set(subject.data)
 
 
-def _is_hearsay(corpus: CorpusUse) -> bool:
-    """Does the card know of an answer only from somebody else's account?"""
-    checked = corpus.overlap_checked
-    return checked is not None and not checked.usable and not checked.absent
-
-
-def _evidence(corpus: CorpusUse) -> Evidence:
-    checked = corpus.overlap_checked
-    if checked is None:
-        return Evidence(source="card", where="sources read", what=f"{corpus.name}: nothing on overlap in what was read")
-    said = "read whole and silent on overlap" if checked.absent else "overlap was not looked for"
-    return from_fact(checked, f"{corpus.name}: {said}")
-
-
 def _finding(subject: Subject, mechanism: Mechanism, corpora: list[CorpusUse]) -> Finding:
     known = [subject.manifests.get(corpus.manifest or "") for corpus in corpora]
     names = ", ".join(m.name if m else c.name for m, c in zip(known, corpora, strict=True))
-    read = any(value(corpus.overlap_checked) is False for corpus in corpora)
+    facts = [fact for corpus in corpora if (fact := corpus.overlap_checked) is not None]
     return Finding(
         severity=Severity.MEDIUM,
-        basis=Basis.READ if read else Basis.SILENCE,
-        summary=f"{mechanism.model} builds on public training data ({names}), and the sources read do not show that "
-        "anybody looked for the private texts there. The stated ε covers fine-tuning, not what was learnt before it.",
-        evidence=(*map(_evidence, corpora), *observed_in(subject, IDENT, mechanism.id)),
+        basis=Basis.READ,
+        summary=f"{mechanism.model} builds on public training data ({names}) in which the private texts were not "
+        "looked for. The stated ε covers fine-tuning, not what was learnt before it." + caution(*facts),
+        evidence=(
+            *(from_fact(f, f"{c.name}: overlap was not looked for") for f, c in zip(facts, corpora, strict=True)),
+            *observed_in(subject, IDENT, mechanism.id),
+        ),
         remedy=REMEDY,
         claims=subject.claims_of(mechanism=mechanism.id),
+    )
+
+
+def _why_unknown(corpora: list[CorpusUse]) -> str:
+    """Why nothing is known of these corpora: never a finding, for a search may have been made and not reported."""
+    if not corpora:
+        return "no corpus named"
+    silent = [corpus.name for corpus in corpora if corpus.overlap_checked is not None and corpus.overlap_checked.absent]
+    others = [corpus.name for corpus in corpora if corpus.name not in silent]
+    return "; ".join(
+        [f"{', '.join(silent)}: what was read whole is silent"] * bool(silent) + [", ".join(others)] * bool(others)
     )
 
 
@@ -56,8 +56,8 @@ def _finding(subject: Subject, mechanism: Mechanism, corpora: list[CorpusUse]) -
 def contamination_unchecked(subject: Subject) -> Iterator[Finding | Skip]:
     """## What it looks for
 
-    Every pretraining corpus or public starting point of a model, and whether anybody looked for the
-    private records in it. Pairs whose corpus and data are given are left to `contamination-found`.
+    Every pretraining corpus or public starting point of a model of which paper or code says that the private
+    records were not looked for in it. Pairs whose corpus and data are given are left to `contamination-found`.
 
     ## Why it matters
 
@@ -67,26 +67,26 @@ def contamination_unchecked(subject: Subject) -> Iterator[Finding | Skip]:
 
     ## What it cannot see
 
-    Whether there is overlap. Silence is weak evidence: the search may have been made and not reported. It
-    knows only the corpora that the card names.
+    Whether there is overlap. Where the sources say nothing, the search may have been made and not reported: that
+    is no finding, and the check says what it would need. It knows only the corpora that the card names.
     """
-    judged, silent = set(), []
+    judged, unknown = set(), []
     for mechanism in subject.card.mechanism:
         pairs = [c for c in subject.card.corpus if not c.mechanisms or mechanism.id in c.mechanisms]
         left = [c for c in pairs if value(c.overlap_checked) is not True and not _is_given(subject, mechanism, c)]
-        hearsay = [c for c in left if _is_hearsay(c)]
-        unchecked = [c for c in left if c not in hearsay]
+        unchecked = [c for c in left if value(c.overlap_checked) is False]
         if unchecked:
             yield _finding(subject, mechanism, unchecked)
-        if hearsay or not pairs:
-            silent.append(f"{mechanism.id} ({', '.join(c.name for c in hearsay) or 'no corpus named'})")
+        silent = [c for c in left if c not in unchecked]
+        if silent or not pairs:
+            unknown.append(f"{mechanism.id} ({_why_unknown(silent)})")
         else:
             judged.add(mechanism.id)
     yield from readings_alone(subject, IDENT, judged, Severity.MEDIUM, REMEDY)
-    if silent or not subject.card.mechanism:
+    if unknown or not subject.card.mechanism:
         yield Skip(
             reason="Whether overlap with the pretraining data was looked for is not known for "
-            f"{'; '.join(silent) or 'any model'}.",
+            f"{'; '.join(unknown) or 'any model'}.",
             needs="overlap_checked of each [[corpus]], read in paper or code; or the files themselves: "
             "--data NAME=PATH --corpus NAME=PATH",
         )

@@ -116,13 +116,14 @@ def search_shard(shard: CorpusShard, side: Side, question: Question) -> Answer:
     """
     parts, texts, size = [], 0, 0
     for batch, idents in shard.batches():
-        parts.append(_pairs(batch, idents, texts, side, question))
+        parts.append(pairs_in(batch, idents, texts, side, question))
         texts += len(batch)
         size += int(batch.offsets[-1] - batch.offsets[0]) if len(batch) else 0
     return Answer(texts, size, _joined(parts))
 
 
-def _pairs(texts: Texts, idents: Sequence[str | None], first: int, side: Side, question: Question) -> Pairs:
+def pairs_in(texts: Texts, idents: Sequence[str | None], first: int, side: Side, question: Question) -> Pairs:
+    """The matches of one batch, whose first text is row `first`."""
     if isinstance(side, NearIndex):
         near = near_pairs(side, texts)
         ends = [texts.source_span(int(row), 0, int(np.diff(texts.offsets)[row]))[1] for row in near.row]

@@ -56,6 +56,72 @@ class OverlapResult:
         return self.matched / self.private_records if self.private_records else 0.0
 
 
+@dataclass(frozen=True)
+class Containment:
+    """Which private records the texts of a corpus contain. No text, no id.
+
+    By private row: `scores`, the best share of its words found in order in one window of a text, over verified
+    matches, 0 where there is none; `minhash`, the estimated Jaccard similarity of record and whole text, best of
+    those matches; `words`, its number of words; `exact`, whether some text is the record and nothing else.
+    """
+
+    corpus_records: int
+    without_words: int
+    coverage: float  # least score of a match
+    pairs: int  # verified
+    scores: tuple[float, ...]
+    minhash: tuple[float, ...]
+    words: tuple[int, ...]
+    exact: tuple[bool, ...]
+
+    @property
+    def private_records(self) -> int:
+        return len(self.scores)
+
+    @property
+    def matched(self) -> int:
+        """Private records with a verified match."""
+        return sum(score > 0 for score in self.scores)
+
+
+def contained(private: Iterable[str], corpus: Iterable[str]) -> Containment:
+    """Private records that corpus texts contain, whole or in large part, by `containment.found_in`.
+
+    Records of fewer than six words are found only where they are the whole text. Cannot see a paraphrase or a
+    translation, and misses some of what was edited: `planting.recovery` measures how much.
+    """
+    import numpy as np
+
+    from audit.overlap.index import build
+    from audit.overlap.question import Question, pairs_in
+    from audit.overlap.texts import batches
+
+    question = Question()
+    index = build(_all(private))
+    groups = len(index.units)
+    scores, minhash, exact = np.zeros(groups), np.zeros(groups), np.zeros(groups, bool)
+    records = pairs = 0
+    for texts in batches(corpus):
+        records += len(texts)
+        found = pairs_in(texts, [None] * len(texts), 0, index, question)
+        group = found.group[found.verified]
+        np.maximum.at(scores, group, found.score[found.verified])
+        np.maximum.at(minhash, group, found.minhash[found.verified])
+        exact[group[found.method[found.verified] == 0]] = True
+        pairs += len(group)
+    by_row = [np.append(values, 0)[index.group] for values in (scores, minhash, index.units, exact)]
+    return Containment(
+        corpus_records=records,
+        without_words=int((index.group < 0).sum()),
+        coverage=question.threshold,
+        pairs=pairs,
+        scores=tuple(map(float, by_row[0])),
+        minhash=tuple(map(float, by_row[1])),
+        words=tuple(map(int, by_row[2])),
+        exact=tuple(map(bool, by_row[3])),
+    )
+
+
 def exact_overlap(private: Iterable[str], corpus: Iterable[str]) -> OverlapResult:
     """Private records with the words of a corpus record, in order. Holds the private side only.
 

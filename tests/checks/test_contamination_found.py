@@ -53,7 +53,9 @@ def test_people_are_counted_once_and_never_named(tmp_path: Path) -> None:
     [
         (LONG, LONG, Severity.HIGH),
         ("Great place!", "great  place!", Severity.LOW),  # a common phrase proves nothing
-        (f"{LONG} {OTHER} and more of it", f"{LONG} {OTHER} and more of that", Severity.MEDIUM),
+        (OTHER, OTHER, Severity.LOW),  # eleven words
+        (f"{LONG} {OTHER} and more of it", f"{LONG} {OTHER} and more of that", Severity.HIGH),
+        (f"{LONG} {OTHER} and more of it", f"much else before {LONG} and much else", Severity.MEDIUM),  # half
     ],
 )
 def test_severity_follows_from_what_matched(private: str, corpus: str, severity: Severity, tmp_path: Path) -> None:

@@ -25,17 +25,27 @@ def answer(subject: Subject) -> Outcome:
     return put(CHECK, subject)
 
 
-@pytest.mark.parametrize(
-    ("case", "basis"),
-    [
-        ("bad/said-not-checked", Basis.READ),
-        ("bad/silent-paper", Basis.SILENCE),
-        ("bad/not-mentioned", Basis.SILENCE),
-    ],
-)
-def test_silence_is_not_called_read(case: str, basis: Basis) -> None:
-    (finding,) = answer(Subject(card(case))).findings
-    assert finding.basis is basis
+def test_what_paper_or_code_says_was_not_done_is_read() -> None:
+    (finding,) = answer(Subject(card("bad/said-not-checked"))).findings
+    assert finding.basis is Basis.READ
+
+
+@pytest.mark.parametrize("case", ["skip/silent-paper", "skip/not-mentioned", "skip/secondary-only"])
+def test_silence_and_hearsay_are_never_held_against_a_paper(case: str) -> None:
+    outcome = answer(Subject(card(case)))
+    assert outcome.status is Status.SKIPPED
+    (skip,) = outcome.skips
+    assert "web" in skip.reason
+    assert ("what was read whole is silent" in skip.reason) == (case == "skip/silent-paper")
+
+
+def test_a_fact_and_a_silence_are_told_apart_for_one_model() -> None:
+    one = card("bad/said-not-checked")
+    books = one.corpus[0].model_copy(update={"name": "books", "overlap_checked": None})
+    outcome = answer(Subject(one.model_copy(update={"corpus": (*one.corpus, books)})))
+    (finding,), (skip,) = outcome.findings, outcome.skips
+    assert "books" not in finding.model_dump_json()
+    assert "(books)" in skip.reason
 
 
 def test_one_dataset_of_two_leaves_the_corpus_unchecked() -> None:
@@ -56,7 +66,7 @@ def test_one_dataset_of_two_leaves_the_corpus_unchecked() -> None:
 
 
 def test_a_corpus_without_mechanisms_stands_for_all_of_them() -> None:
-    one = card("bad/silent-paper")
+    one = card("bad/said-not-checked")
     both = one.model_copy(
         update={
             "mechanism": (*one.mechanism, one.mechanism[0].model_copy(update={"id": "n"})),

@@ -69,7 +69,8 @@ def test_spans_are_bytes_of_the_source_text(before: str) -> None:
     changed = RECORD.replace("waiter", "young waiter").replace("cold", "c&ouml;ld")
     for text, wanted in ((RECORD, RECORD), (changed, changed)):
         source = page(f"{before}{text}", "and more &lt;b&gt;")
-        found = found_in(build(from_strings([RECORD.replace("cold", "cöld") if text == changed else RECORD])), from_strings([source]))
+        record = RECORD.replace("cold", "cöld") if text == changed else RECORD
+        found = found_in(build(from_strings([record])), from_strings([source]))
         start, end = found.spans[0]
         assert source.encode()[start:end].decode() == wanted
 
@@ -115,7 +116,8 @@ def test_the_same_pairs_are_found_in_batches_of_any_size() -> None:
 def test_characters_are_searched_where_words_have_no_spaces() -> None:
     private, shingling = "料理は冷たかったけれど店員さんはとても親切でした", Shingling("char", 4)
     index = build(from_strings([private]), shingling)
-    found = found_in(index, from_strings([f"昨日の夜、友達と駅前に行った。{private}。また行きたいと思います。", "全然関係のない文章です。" * 5]))
+    texts = [f"昨日の夜、友達と駅前に行った。{private}。また行きたいと思います。", "全然関係のない文章です。" * 5]
+    found = found_in(index, from_strings(texts))
     assert (found.row.tolist(), found.score.tolist(), found.verified.tolist()) == ([0], [1.0], [True])
 
 

@@ -78,7 +78,7 @@ def test_answers_are_the_same_whatever_the_number_of_processes(question: Questio
 
 
 def test_answers_are_the_same_whatever_the_batches(tmp_path: Path) -> None:
-    side, ledger = asked(tmp_path, Question())
+    side, _ = asked(tmp_path, Question())
     answers = [search_shard(replace(shards()[0], batch=size), side, Question()) for size in (1, 7, 100)]
     assert content(answers[0]) == content(answers[1]) == content(answers[2])
     assert answers[0].texts == 20
@@ -104,7 +104,7 @@ def test_a_finished_shard_is_not_searched_again(tmp_path: Path, monkeypatch: pyt
     "other", [Question(threshold=0.5), Question(sample=2), Question("near-duplicate", threshold=0.45)], ids=str
 )
 def test_an_entry_answers_only_its_own_question(other: Question, tmp_path: Path) -> None:
-    side, ledger = asked(tmp_path, Question())
+    _, ledger = asked(tmp_path, Question())
     assert ledger.key("shard") != replace(ledger, question=other).key("shard")
     assert ledger.key("shard") != replace(ledger, side=digest(Question().side(from_strings(PRIVATE[1:])))).key("shard")
     assert ledger.key("shard") != ledger.key("shard 2")

@@ -72,9 +72,8 @@ def test_pairs_proposed_are_about_those_that_the_reference_proposes() -> None:
     similarities = np.repeat(np.linspace(0.4, 0.95, 12), 40)
     pairs = [pair(s, 100, seed) for seed, s in enumerate(similarities)]
     bands, rows = bands_for(0.8, 128)
-    left, right = (
-        band_keys(sketch(from_strings(list(side)), ONE_WORD).signatures, bands, rows) for side in zip(*pairs, strict=True)
-    )
+    sides = (sketch(from_strings(list(side)), ONE_WORD).signatures for side in zip(*pairs, strict=True))
+    left, right = (band_keys(signatures, bands, rows) for signatures in sides)
     ours = (left == right).any(axis=0)
     theirs = []
     for a, b in pairs:
