@@ -36,6 +36,7 @@ from audit.types import (
     RunResult,
     Skip,
 )
+from audit.uncovered import with_uncovered_records
 from audit.utility import read_utility
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
@@ -94,6 +95,7 @@ def run_audit(
     judged = tuple(run for run in runs if run.origin == "given")
     subject = Subject(found.card, found.manifests, opened, opened_corpora, folder, claims, judged, probed)
     outcomes = _answer(subject, all_checks().values(), tell, debug)
+    claims = with_uncovered_records(claims, outcomes)
     inputs = {f"{r.role} {r.name}": r.identity.sha256 for r in measured}
     inputs |= {f"ledger {place}": run.ledger_sha256 for place, run in enumerate(runs, 1)}
     return AuditResult(
@@ -275,4 +277,3 @@ def commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip() or None
-
