@@ -8,13 +8,14 @@ from collections.abc import Iterator
 
 from audit.check import Need, check
 from audit.code.source import Source
-from audit.code.syntax import names, receiver, strings, tail, value_before, words
+from audit.code.syntax import dotted, names, receiver, strings, tail, value_before, words
 from audit.reading import Flaw, Match, answers
 from audit.subject import Subject
 from audit.types import Finding, Severity, Skip
 
 IDENT = "validation-drawn-from-train"
 WRITES = {"to_json", "to_csv", "to_parquet", "to_pickle", "save_to_disk", "to_excel", "to_feather"}
+MODULES = {"random", "pd", "pandas", "Dataset", "datasets"}
 DRAWS = {"sample", "train_test_split", "select", "head", "tail", "choice", "choices", "take", "nlargest"}
 VALIDATION = re.compile(r"(?<![a-z])(val|valid|validation|dev)(?![a-z])", re.IGNORECASE)
 TRAIN = re.compile(r"(?<![a-z])train(ing)?(?![a-z])", re.IGNORECASE)
@@ -95,13 +96,22 @@ def _origin(source: Source, call: ast.Call) -> Iterator[ast.AST]:
         last = node
         for last in receiver(node):
             yield last
-        if isinstance(last, ast.Call) and last.args and tail(last) in {"sample", "choices", "DataFrame", "from_pandas"}:
-            last = last.args[0]  # random.sample(rows, k)
-            yield last
+            given = _given(last)
+            if given is not None:
+                last = given
+                yield last
+                break
         earlier = value_before(source, last.id, last.lineno) if isinstance(last, ast.Name) else None
         if earlier is None:
             return
         node = earlier
+
+
+def _given(node: ast.AST) -> ast.expr | None:
+    """The rows in random.sample(rows, k) and pd.DataFrame(rows)."""
+    if not (isinstance(node, ast.Call) and node.args and tail(node) in {"sample", "choices", "DataFrame", "from_list"}):
+        return None
+    return node.args[0] if dotted(node.func).split(".")[0] in MODULES else None
 
 
 def _draws(node: ast.AST) -> bool:
@@ -128,13 +138,12 @@ def _in_memory(source: Source) -> Iterator[Match]:
 
 def _drawn_from(value: ast.expr) -> str:
     """The name that a random or first part is taken of, or ""."""
+    given = _given(value)
+    if given is not None:
+        return tail(given)
     chain = list(receiver(value))
     drawn = any(_draws(n) and tail(n) != "train_test_split" for n in chain)
-    if drawn and isinstance(chain[-1], ast.Name):
-        return chain[-1].id if chain[-1].id != "random" else ""
-    if isinstance(value, ast.Call) and tail(value) in {"sample", "choices"} and value.args:
-        return tail(value.args[0])
-    return ""
+    return chain[-1].id if drawn and isinstance(chain[-1], ast.Name) else ""
 
 
 def _used_in_part(source: Source, name: str, apart: ast.Assign) -> bool:

@@ -159,14 +159,132 @@ NEAR = {
         "train, val = train_test_split(rows)",
         "val_rows = train_rows[:9]\ntrain_rows = train_rows[9:]",
         "value = train[:9]",
+        "val = train.select(range(9))\nrest = train.filter(keep)",
+        "val = train.sample(9)\nrest = train.drop(val.index)",
     ],
     "label-counts-in-generation": [
         "c = Counter(x)\nfor k, n in c.items():\n  generate(k)",
         "c = Counter(x)\nfor k, n in c.items():\n  print(k, n)\nmodel.generate(3)",
         "c = Counter(x)\nfor k in c:\n  generate(k, add_noise(c[k]))",
         "c = Counter(x)\nfor k in g.generate(3):\n  c[k] += 1",
+        "c = Counter(x)\nd = {1: 2}\nfor k, n in d.items():\n  generate(k, n)",
+        "c = Counter(x)\nfor k in c:\n  for _ in range(9):\n    m.generate(k)",
     ],
 }
+
+
+BATCHES = "for b in loader:\n  {test}\n    continue\n  b.backward()"
+SEED = "torch.manual_seed(args.seed)\n"
+FORMS = {
+    "grad-sample-expanded": [
+        "p.grad_sample = p.grad_sample.detach().repeat(3, 1).contiguous()",
+        "p.grad_sample = torch.tile(p.grad_sample, (3, 1))",
+    ],
+    "trailing-comma-tuple": ["x = None,", "self.x = True,", "x: int = 3,", "a = b = False,"],
+    "empty-batch-continued": [
+        BATCHES.format(test="if not b:"),
+        BATCHES.format(test="if not len(b):"),
+        BATCHES.format(test="if done or b.numel() < 1:"),
+        BATCHES.format(test="if b['x'].size(0) <= 0:"),
+        BATCHES.format(test="if isinstance(b, list):"),
+        BATCHES.format(test="if type(b) is list:"),
+        "for i, (x, y) in enumerate(loader):\n  if len(x) == 0:\n    continue\n  step.backward()",
+    ],
+    "seed-without-secure-mode": [
+        f"{SEED}class A:\n  seed: int = 3",
+        f"{SEED}class A:\n  seed: int = field(default=3)",
+        f"{SEED}D = {{'other': 4, 'seed': 3}}",
+        f"{SEED}args.seed = 3",
+        f"{SEED}args = RunConfig(seed=3)",
+        f"{SEED}parser.add_argument('-s', '--seed', default=3)",
+        "torch.manual_seed(config['seed'])\nconfig = dict(seed=3)",
+        "def set_seed(n):\n  torch.manual_seed(n)\nset_seed(3)",
+        "pl.seed_everything(seed=3)",
+        "S = 4\nS = 3\ntorch.cuda.manual_seed_all(S)",
+    ],
+    "raw-losses-written": [
+        "np.save('x', loss_history)",
+        "losses.to_csv('x')",
+        "torch.save({'m': m, 'l': train_loss}, 'x')",
+        "f.write(f'{loss.item()}')",
+        "writer.add_scalar('l', loss, 3)",
+    ],
+    "best-checkpoint-loaded": [
+        "args.load_best_model_at_end = True",
+        "if acc >= self.best_acc:\n  if x:\n    model.save_pretrained('x')",
+        "Trainer(callbacks=[EarlyStoppingCallback(3)])",
+    ],
+    "label-counts-in-generation": [
+        "labels, counts = np.unique(x, return_counts=True)\nfor l, c in zip(labels, counts):\n  m.generate(l, n=c)",
+        "c = Counter(x)\nfor k, n in tqdm(c.most_common()):\n  for _ in range(n):\n    m.generate(k)",
+        "c = df['y'].value_counts().to_dict()\nfor k in c:\n  m.generate(k, c[k] * 2)",
+    ],
+    "validation-drawn-from-train": [
+        "t = load('train.json')\nv = random.sample(t, 9)\npd.DataFrame(v).to_json('val.json')",
+        "pd.read_csv('a/train.csv')[:9].to_csv('a/dev.csv')",
+        "val_set = random.sample(train_set, 9)\nfit(train_set)",
+        "valid = train.head(9)",
+    ],
+    "epochs-from-other-loader": [
+        "loader = wrap_data_loader(data_loader=d)\nfor e in range(steps // len(loader)):\n  pass",
+    ],
+    "dependency-edited": ["# this needs a patched site-packages/opacus/a.py", "# hacked opacus/optimizers/a.py"],
+    "loss-aware-sampler": ["s.update_with_local_losses(t, l)", "WeightedRandomSampler(weights=loss, num_samples=3)"],
+    "shuffle-accounted-as-poisson": ["e.make_private(poisson_sampling=False)\ne.get_epsilon(1)"],
+}
+
+
+@pytest.mark.parametrize(("ident", "text"), [(ident, text) for ident, texts in FORMS.items() for text in texts])
+def test_a_flaw_is_found_in_its_other_forms(ident: str, text: str, write: Write) -> None:
+    assert status(ident, write(**{"train.py": f"{ENGINE}{text}\n"})) is Status.FOUND
+
+
+@pytest.mark.parametrize(
+    ("loader", "expected"),
+    [
+        ("train = DataLoader(d, shuffle=True)", Status.FOUND),
+        ("train = DataLoader(d, shuffle=False)", Status.CLEAN),
+        ("train = Other(d, shuffle=True)\nDataLoader(train)", Status.CLEAN),
+        ("val = DataLoader(d, shuffle=True)", Status.CLEAN),
+        ("train = BatchSampler(s, 3, drop_last=False)\nDataLoader(d)", Status.CLEAN),
+        ("train = DPDataLoader.from_data_loader(DataLoader(d, shuffle=True))", Status.CLEAN),
+        ("def evaluate():\n  return RandomSampler(d)", Status.CLEAN),
+    ],
+)
+def test_a_hand_made_loop_is_judged_by_the_loader_it_trains_on(loader: str, expected: Status, write: Write) -> None:
+    text = f"o = DPOptimizer(x)\naccountant.step(sample_rate=q)\n{loader}\n"
+    assert status("shuffle-accounted-as-poisson", write(**{"train.py": text})) is expected
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("sudo cp a.py lib/site-packages/opacus/a.py", Status.FOUND),
+        ("patch lib/site-packages/opacus/a.py < a.diff", Status.FOUND),
+        ("sed -i s/a/b/ lib/dist-packages/opacus/a.py && ls", Status.FOUND),
+        ("cp lib/site-packages/opacus/a.py .", Status.CLEAN),
+        ("ls lib/site-packages/opacus/", Status.CLEAN),
+        ("# cp a.py lib/site-packages/opacus/a.py", Status.CLEAN),
+    ],
+)
+def test_only_commands_that_change_an_installed_file_count(command: str, expected: Status, write: Write) -> None:
+    assert status("dependency-edited", write(**{"train.py": ENGINE, "run.sh": f"{command}\n"})) is expected
+
+
+@pytest.mark.parametrize(
+    ("rate", "step", "severity"),
+    [
+        ("min(1, step / w)", "0", Severity.HIGH),
+        ("min(float(step) / w, 1.0)", "0", Severity.HIGH),
+        ("min(1, step / w)", "5", Severity.MEDIUM),
+        ("max(1, step / w)", "0", Severity.MEDIUM),
+        ("1 - step / w", "0", Severity.MEDIUM),
+        ("min(1, w / step)", "0", Severity.MEDIUM),
+    ],
+)
+def test_a_rate_stuck_at_zero_weighs_most(rate: str, step: str, severity: Severity, write: Write) -> None:
+    text = f"def set_lr(o, step):\n  o['lr'] = {rate}\nfor x in l:\n  x.backward()\n  set_lr(o, {step})\n"
+    assert finding("learning-rate-step-constant", write(**{"train.py": text})).severity is severity
 
 
 @pytest.mark.parametrize(("ident", "text"), [(ident, text) for ident, texts in NEAR.items() for text in texts])
@@ -298,6 +416,13 @@ def test_a_command_belongs_to_the_script_nearest_to_it(write: Write) -> None:
     scripts = {f"{place}/run.sh": f"python train.py --private {value}\n" for place, value in (("a", 0), ("b", 1))}
     found = finding("boolean-flag-always-true", write(**{"a/train.py": text, "b/train.py": text}, **scripts))
     assert [e.where for e in found.evidence if e.where.endswith("sh:1")] == ["a/run.sh:1"]
+
+
+def test_engines_above_the_limit_are_noted(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audit.code.checkout.MAX_ENGINES", 1)
+    read = write(**{"a.py": ENGINE, "b.py": ENGINE, "c.py": ENGINE, "d.py": "x = 1\n"}).checkout
+    assert [source.path for source in read.engines] == ["a.py"]
+    assert [(note.path, note.why) for note in read.notes] == [("b.py", "one of more than 1 with a privacy engine")]
 
 
 def test_a_wrapped_model_that_only_generates_is_no_private_training(write: Write) -> None:
