@@ -92,7 +92,7 @@ def test_vocabulary_divergence_by_hand() -> None:
 
 
 def test_copies_are_found_whatever_their_case_spacing_and_punctuation() -> None:
-    private = ["Call me, Ishmael!", "Twice", "twice", "ﬁne"]
+    private = ["Call me, Ishmael!", "Twice", "twice", "ｆｉｎｅ"]
     synthetic = ["call me  ishmael", "CALL ME ISHMAEL.", "twice?", "fine", "new", "", "..."]
     assert duplicates(synthetic, private) == {"copies_of_training_records": 4, "training_records_copied": 3}
     assert duplicates(["..."], ["!!!"])["copies_of_training_records"] == 0  # no word, no copy
