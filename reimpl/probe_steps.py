@@ -1,6 +1,7 @@
-"""The training step of each diffusion model, tiny, in the shape that a probe takes: see `audit.probes.step`.
+"""The training step of each diffusion model, tiny, in the shape that a probe takes (docs/probes.md):
 
-    NAME_corrected()   the clean choices             NAME_published()   those of the code released with 2410.22971
+    audit probe reimpl.probe_steps:genie_corrected     the clean choices
+    audit probe reimpl.probe_steps:genie_published     those of the code released with arXiv 2410.22971
 
 A loop's `start(records, seed, entropy)` makes a run. seed is public (initial weights; as published also noise and
 batches), entropy stands for the operating system's randomness. All draws of a record follow from its own seed.
@@ -21,6 +22,7 @@ from reimpl.diffusion import Diffusion
 from reimpl.trainable import Batch, Example
 
 RECORDS, BATCH_SIZE, PHYSICAL, STEPS = 64, 16, 8, 24
+HEAVIEST = 1000  # largest weight 1 / (T p_t) that the loss-aware sampler can give a record
 SEED = {"diffuseq": 102, "genie": 101}  # as published, where one is
 PUBLISHED = {
     "diffuseq": {"position_gradient": "batch-shared", "timestep_sampler": "loss-aware"},
@@ -114,6 +116,8 @@ def loop(name: str, *, published: bool = False) -> Loop:
     words = [piece for piece in sorted(tokenizer().get_vocab()) if piece.isalpha() and len(piece) > 1]
     texts = [" ".join(words[(3 * i + j) % len(words)] for j in range(4 + i % 5)) for i in range(RECORDS)]
     outliers = {"long": [Example("write: ", " ".join(words))], "odd": [Example("write: ", "~ ~ ~ ~ ~ ~")]}
+    if published and PUBLISHED[name].get("timestep_sampler") == "loss-aware":
+        outliers["importance weight ×1000"] = [Example("write: ", texts[0], label=HEAVIEST)]
     records = [Example("write: ", text) for text in texts]
     steps = STEPS // 2 if published and name == "genie" else STEPS
 
@@ -174,6 +178,7 @@ def started(
 
 
 def draws(trainable: Diffusion, chunk: Sequence[Drawn]) -> Batch:
-    """The timesteps and noises of each record, drawn from its own seed."""
+    """The timesteps and noises of each record, drawn from its own seed. A label other than 0 stands for a weight."""
     rows = [trainable.draw(1, torch.Generator().manual_seed(drawn.seed)) for drawn in chunk]
-    return {key: torch.cat([row[key] for row in rows]) for key in rows[0]}
+    found = {key: torch.cat([row[key] for row in rows]) for key in rows[0]}
+    return found | {"weight": found["weight"] * torch.tensor([float(drawn.record.label or 1) for drawn in chunk])}
