@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from audit.subject import Subject
-from audit.types import Basis, Evidence, Fact, Finding, Known, Observation, Severity
+from audit.types import Basis, Evidence, Fact, Finding, Known, Observation, ProbeAnswer, ProbeStatus, Severity
 
 _PLACE = re.compile(r"[\w./-]+\.\w+:\d+")  # file:first line
 _SOURCE = {Known.PAPER: "paper", Known.CODE: "code", Known.EXECUTED: "code", Known.DERIVED: "card"}
@@ -75,3 +75,49 @@ def readings_alone(
             remedy=remedy,
             claims=tuple(c for name in silent for c in subject.claims_of(mechanism=name)),
         )
+
+
+def probed(
+    subject: Subject, mechanism: str, *probes: str, only: Callable[[ProbeAnswer], bool] = lambda answer: True
+) -> tuple[Evidence, ...]:
+    """What `probes` found on our reimplementation's step with the released behaviour, beside the corrected step.
+
+    Nothing where they found nothing. With something a finding says "observed": on that step, not on the authors' run.
+    """
+    answers = {(s.variant, a.probe): (s.step, a) for s in subject.probes if s.mechanism == mechanism for a in s.answers}
+    found = [answers[key] for key in (("as-published", name) for name in probes) if key in answers]
+    return tuple(
+        Evidence(
+            source="probe",
+            where=f"{step}, our reimplementation with the released behaviour, tiny and random",
+            what=f"{answer.probe}: {_measured(answer)}" + _beside(answers.get(("corrected", answer.probe))),
+        )
+        for step, answer in found
+        if answer.status is ProbeStatus.VIOLATED and only(answer)
+    )
+
+
+def moved(subject: Subject, mechanism: str) -> str:
+    """The sentence with the figures of the sensitivity probe on the released behaviour; nothing without one."""
+    for step in subject.probes:
+        for answer in step.answers if (step.mechanism, step.variant) == (mechanism, "as-published") else ():
+            if answer.probe == "sensitivity" and answer.value is not None:
+                usual = answer.figures.get("ordinary record removed")
+                ordinary = f" ({usual:.4g} C for ordinary records)" if usual is not None else ""
+                return (
+                    f" On our tiny reimplementation of that behaviour one record moved the sum by up to "
+                    f"{answer.value:.4g} C{ordinary}."
+                )
+    return ""
+
+
+def _measured(answer: ProbeAnswer) -> str:
+    figures = "; ".join(f"{name}: {value:.5g}" for name, value in answer.figures.items())
+    value = "" if answer.value is None else f" {answer.statistic}: {answer.value:.5g}."
+    return f"{answer.summary}{value}" + (f" {figures}." if figures else "")
+
+
+def _beside(corrected: tuple[str, ProbeAnswer] | None) -> str:
+    if corrected is None or corrected[1].value is None:
+        return ""
+    return f" The corrected step: {corrected[1].value:.5g} ({corrected[1].status.value})."

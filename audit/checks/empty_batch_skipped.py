@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from audit.check import Need, check
-from audit.evidence import caution, from_fact, observed_in, readings_alone
+from audit.evidence import caution, from_fact, observed_in, probed, readings_alone
 from audit.subject import Subject
 from audit.training import delta_of, draws_batches, sampling_probability, steps_accounted, value
 from audit.types import Basis, Evidence, Finding, Mechanism, Sampler, Severity, Skip
@@ -75,14 +75,16 @@ def _finding(subject: Subject, mechanism: Mechanism, handled: str) -> Finding:
     if not known and batch >= NEVER:
         severity = Severity.INFO
         follows = f"At {batch:,} records a batch this is too rare to matter: below e^-{batch} a step."
+    measured = probed(subject, mechanism.id, "steps", only=lambda a: a.figures.get("noisy sums on an empty batch") == 0)
     return Finding(
         severity=severity,
-        basis=Basis.COMPUTED if known else Basis.READ,
+        basis=Basis.COMPUTED if known else Basis.OBSERVED if measured else Basis.READ,
         summary=f"Empty batches {what} in the training of {mechanism.id}, where the accounting has a noised step. "
         f"{follows}" + caution(mechanism.empty_batch),
         evidence=(
             from_fact(mechanism.empty_batch, f"empty batches {what}"),
             *sums,
+            *measured,
             *observed_in(subject, IDENT, mechanism.id),
         ),
         remedy=REMEDY,

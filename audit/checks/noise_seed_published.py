@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from audit.check import Need, check
-from audit.evidence import caution, from_fact, observed_in, readings_alone
+from audit.evidence import caution, from_fact, observed_in, probed, readings_alone
 from audit.subject import Subject
 from audit.training import value
 from audit.types import Basis, Finding, Mechanism, Severity, Skip
@@ -59,14 +59,16 @@ def noise_seed_published(subject: Subject) -> Iterator[Finding | Skip]:
 def _finding(subject: Subject, mechanism: Mechanism) -> Finding:
     seed = mechanism.noise_seed
     assert seed is not None
+    measured = probed(subject, mechanism.id, "randomness")
     return Finding(
         severity=Severity.HIGH,
-        basis=Basis.READ,
+        basis=Basis.OBSERVED if measured else Basis.READ,
         summary=f"As released, the noise and the batches of {mechanism.id} come from the published seed {seed.value}, "
         "so whoever runs the code again can subtract the noise. A run with that seed keeps its claim only against "
         "somebody without the code." + caution(seed),
         evidence=(
             from_fact(seed, f"seed {seed.value} also drives noise and sampling"),
+            *measured,
             *observed_in(subject, IDENT, mechanism.id),
         ),
         remedy=REMEDY,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from audit.check import Need, check
-from audit.evidence import caution, from_fact, observed_in, readings_alone
+from audit.evidence import caution, from_fact, moved, observed_in, probed, readings_alone
 from audit.subject import Subject
 from audit.training import draws_batches, value
 from audit.types import Basis, Evidence, Finding, Mechanism, Severity, Skip
@@ -65,12 +65,15 @@ def _couplings(mechanism: Mechanism) -> Iterator[Evidence]:
 def _finding(subject: Subject, mechanism: Mechanism, couplings: tuple[Evidence, ...]) -> Finding:
     rows = value(mechanism.physical_batch_size) or value(mechanism.batch_size)
     bound = f" ({2 * rows:,} C for the {rows:,} rows handled together)" if rows else ""
+    measured = probed(subject, mechanism.id, "sensitivity", "additivity")
     return Finding(
         severity=Severity.HIGH,
-        basis=Basis.READ,
+        basis=Basis.OBSERVED if measured else Basis.READ,
         summary=f"In the training of {mechanism.id} one record also changes the clipped gradients of the records "
         "beside it, while the noise is scaled for one record that moves the sum by the clip norm C. The stated ε "
-        "does not follow." + caution(mechanism.position_gradient, mechanism.loss_reduction),
+        "does not follow."
+        + moved(subject, mechanism.id)
+        + caution(mechanism.position_gradient, mechanism.loss_reduction),
         evidence=(
             *couplings,
             Evidence(
@@ -78,6 +81,7 @@ def _finding(subject: Subject, mechanism: Mechanism, couplings: tuple[Evidence, 
                 where="triangle inequality over rows of norm at most C",
                 what=f"the guaranteed bound on one record's effect grows from C to 2·B·C{bound}",
             ),
+            *measured,
             *observed_in(subject, IDENT, mechanism.id),
         ),
         remedy=REMEDY,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from audit.check import Need, check
-from audit.evidence import caution, from_fact, observed_in, readings_alone
+from audit.evidence import caution, from_fact, observed_in, probed, readings_alone
 from audit.rungs import bracket_text, from_rung, noise_text, rung_of
 from audit.subject import Subject
 from audit.training import draws_batches, value
@@ -72,9 +72,10 @@ def _finding(subject: Subject, mechanism: Mechanism) -> Finding:
     claims = [c for c in subject.claims if c.mechanism == mechanism.id]
     priced = [(c, rung) for c in claims if (rung := rung_of(c, "sampler-as-coded")) is not None]
     false = [(c, rung) for c, rung in priced if (rung.epsilon_lower or 0) > c.epsilon]
+    measured = probed(subject, mechanism.id, "sampling")
     return Finding(
         severity=Severity.HIGH if false else Severity.MEDIUM,
-        basis=Basis.COMPUTED if false else Basis.READ,
+        basis=Basis.COMPUTED if false else Basis.OBSERVED if measured else Basis.READ,
         summary=f"The ε of {mechanism.id} was computed for {AS[accounted.value]}, but the code uses {AS[coded.value]}. "
         + _consequence(false)
         + caution(accounted, coded),
@@ -82,6 +83,7 @@ def _finding(subject: Subject, mechanism: Mechanism) -> Finding:
             from_fact(accounted, f"accounted: {AS[accounted.value]}"),
             from_fact(coded, f"coded: {AS[coded.value]}"),
             *(from_rung(claim, rung) for claim, rung in priced),
+            *measured,
             *observed_in(subject, IDENT, mechanism.id),
         ),
         remedy=REMEDY,

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from audit.check import Need, check
-from audit.evidence import caution, from_fact, observed_in, readings_alone
+from audit.evidence import caution, from_fact, observed_in, probed, readings_alone
 from audit.rungs import bracket_text, from_rung, noise_text, rung_of
 from audit.subject import Subject
 from audit.training import steps_accounted, steps_run, value
-from audit.types import Basis, Evidence, Finding, Mechanism, Severity, Skip
+from audit.types import Basis, Evidence, Finding, Mechanism, ProbeAnswer, Severity, Skip
 
 IDENT = "steps-mismatch"
 REMEDY = (
@@ -87,6 +87,10 @@ def _same_by_rule(mechanism: Mechanism) -> bool:
     return epochs is not None and value(mechanism.steps) is None and epochs == value(mechanism.epochs_run)
 
 
+def _counts_differ(answer: ProbeAnswer) -> bool:
+    return answer.figures.get("steps run") != answer.figures.get("steps accounted")
+
+
 def _datasets(subject: Subject, mechanism: Mechanism) -> tuple[str, ...]:
     """The data sets of the mechanism's claims, each once."""
     return tuple(dict.fromkeys(n for c in subject.card.claim if c.mechanism == mechanism.id for n in c.datasets))
@@ -127,6 +131,7 @@ def _finding(subject: Subject, mechanism: Mechanism, off: list[_Steps], more: bo
                 for s in off
             ),
             *(from_rung(claim, rung) for claim, rung in priced),
+            *probed(subject, mechanism.id, "steps", only=_counts_differ),
             *observed_in(subject, IDENT, mechanism.id),
         ),
         remedy=REMEDY,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from audit.check import Need, check
-from audit.evidence import caution, from_fact, observed_in, readings_alone
+from audit.evidence import caution, from_fact, observed_in, probed, readings_alone
 from audit.subject import Subject
 from audit.training import value
 from audit.types import Basis, Fact, Finding, Mechanism, Severity, Skip
@@ -85,15 +85,17 @@ def _channels(mechanism: Mechanism) -> Iterator[tuple[str, Fact[Any]]]:
 
 
 def _finding(subject: Subject, mechanism: Mechanism, channels: tuple[tuple[str, Fact[Any]], ...]) -> Finding:
+    measured = probed(subject, mechanism.id, "replay", "parameters")
     return Finding(
         severity=Severity.HIGH,
-        basis=Basis.READ,
+        basis=Basis.OBSERVED if measured else Basis.READ,
         summary=f"Private data reaches {mechanism.id} by a way that the accountant was not told of: "
         + "; ".join(what for what, _ in channels)
         + ". The stated ε does not cover it."
         + caution(*(fact for _, fact in channels)),
         evidence=(
             *(from_fact(fact, what) for what, fact in channels),
+            *measured,
             *observed_in(subject, IDENT, mechanism.id),
         ),
         remedy=REMEDY,

@@ -29,11 +29,20 @@ def steps(bench: Bench) -> ProbeAnswer:
     if performed is not None and performed != bench.loop.steps:
         told.append(f"{performed:,} steps run, {bench.loop.steps:,} accounted")
         severities.append(Severity.HIGH if performed > (bench.loop.steps or 0) else Severity.LOW)
-    return _told(bench, told, severities, performed, crashed=calls[0] is None)
+    figures = {} if calls[0] is None else {"noisy sums on an empty batch": float(calls[0])}
+    if performed is not None and bench.loop.steps:
+        figures |= {"steps run": float(performed), "steps accounted": float(bench.loop.steps)}
+    return _told(bench, told, severities, performed, figures, crashed=calls[0] is None)
 
 
 def _told(
-    bench: Bench, told: list[str], severities: list[Severity], performed: int | None, *, crashed: bool
+    bench: Bench,
+    told: list[str],
+    severities: list[Severity],
+    performed: int | None,
+    figures: dict[str, float],
+    *,
+    crashed: bool,
 ) -> ProbeAnswer:
     if crashed and not told:
         why = "The step raises on an empty batch, which Poisson sampling may draw; a sound one adds its noise then too."
@@ -51,6 +60,7 @@ def _told(
         value=performed / bench.loop.steps if performed is not None and bench.loop.steps else 1.0 if not told else None,
         bound=1.0,
         severity=worst,
+        figures=figures,
         trials=performed or len(bench.plan.sizes),
         witness="; ".join(told)[:600] or None,
     )
