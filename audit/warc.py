@@ -29,14 +29,14 @@ def warc_texts(path: Path) -> Iterator[tuple[Headers, str]]:
     Raises:
         RecordsError: the file cannot be read, is truncated or damaged; names the record.
     """
-    number = 0
+    number = 1
     try:
         with (gzip.open if path.name.endswith(".gz") else open)(path, "rb") as stream:
-            while (headers := _headers(stream, path, number + 1)) is not None:
-                number += 1
+            while (headers := _headers(stream, path, number)) is not None:
                 yield headers, _text(headers, _body(stream, headers, path, number))
+                number += 1
     except (EOFError, gzip.BadGzipFile, zlib.error):
-        raise RecordsError(f"{path}, record {number + 1}: truncated or damaged gzip; fetch it again") from None
+        raise RecordsError(f"{path}, record {number}: truncated or damaged gzip; fetch it again") from None
     except OSError as error:
         raise RecordsError(f"{path}: cannot be read: {error.strerror or 'input/output error'}") from None
 

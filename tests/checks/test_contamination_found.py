@@ -94,3 +94,18 @@ def test_two_snapshots_of_one_source_are_found_in_each_other(test_data: Path) ->
     matched, total = (int(word.replace(",", "")) for word in finding.summary.split(" texts")[0].split(" of "))
     assert total == 25_313
     assert 21_000 <= matched <= total
+
+
+def test_the_ladder_says_which_records_no_epsilon_covers_and_keeps_the_rungs_it_has(tmp_path: Path) -> None:
+    ladders = []
+    for corpus in (OTHER, f"before {LONG} after"):
+        private = records(tmp_path / "r.jsonl", "reviews", [(LONG, "a"), ("another text altogether", "b")])
+        web = records(tmp_path / "w.jsonl", "web", [(corpus, ""), ("x", "y")])
+        specs = {"data": {"reviews": f"{private.path},unit=who"}, "corpora": {"web": str(web.path)}}
+        ladders.append(run_audit(CARD.parent, **specs).claims[0].ladder)
+    clean, found = ladders
+    assert found[:-1] == clean
+    assert found[-1].unavailable == "Not covered: the released model had seen them without DP."
+    assert found[-1].epsilon_upper is None
+    assert "1 of 2 texts" in found[-1].assumption
+    assert "not ε = ∞" in found[-1].assumption
