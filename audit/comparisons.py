@@ -27,15 +27,16 @@ def beside_group(setting: Setting, noise: float, steps: int, size: int, cache: P
     if size < 2 or setting.relation is not NeighboringRelation.ADD_OR_REMOVE_ONE:
         return
     record = price(setting, noise, steps, Sampler.POISSON, 1, cache)
+    how = ", Poisson sampling" if setting.trained else ""
     yield Comparison(
-        label=f"{size:,} × the ε of one record at the same δ, Poisson sampling",
+        label=f"{size:,} × the ε of one record at the same δ{how}",
         epsilon=round_outward(size * record.upper, up=True),
         standing="no bound",
     )
     outside = _black_box(setting, noise, steps, size, cache)
     if outside is not None:
         yield Comparison(
-            label="group privacy that does not look inside the training, Poisson sampling",
+            label=f"group privacy that does not look inside the mechanism{how}",
             epsilon=round_outward(outside, up=True),
             standing="looser bound",
         )
@@ -46,7 +47,7 @@ def beside_exact_labels(setting: Setting, noise: float, cache: Path | None) -> I
     total = _composed(setting, noise, cache)
     yield Comparison(
         label=f"one record, label counts with Laplace noise of scale {1 / HISTOGRAM_EPSILON:g} (ε = "
-        f"{HISTOGRAM_EPSILON:g}) beside the training as accounted",
+        f"{HISTOGRAM_EPSILON:g}) beside the {'training' if setting.trained else 'votes'} as accounted",
         epsilon=round_outward(total, up=True),
         standing="price of mending",
     )

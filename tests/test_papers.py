@@ -16,7 +16,7 @@ from audit.overview import markdown, of_card_alone, overview, word
 from audit.run import put, run_audit
 from audit.setting import CountRelease, Setting, settings
 from audit.subject import Subject
-from audit.types import ClaimResult, Rung, Sampler, Status
+from audit.types import ClaimResult, PaperCard, Rung, Sampler, Status
 
 CARDS = built_in_cards()
 
@@ -116,6 +116,21 @@ def test_counts_within_the_claim_need_more_noise_in_the_training():
     assert rung(both, "recomputed").epsilon_upper == pytest.approx(4.0, rel=2e-3)
     assert "within the same ε" in rung(both, "recomputed").assumption
     assert "with-counts" not in [r.id for r in both.ladder]
+
+
+@pytest.mark.parametrize(
+    ("accounted", "inside"),
+    [
+        (None, True),
+        ({"value": False, "where": "a.py:1", "known": "code"}, False),
+        ({"value": False, "where": "a digest", "known": "secondary"}, True),
+    ],
+)
+def test_counts_are_read_as_covered_unless_a_source_says_they_are_not(accounted, inside):
+    card = load_card(CARDS["yu-2024"]).model_dump()
+    card["mechanism"][0]["noisy_counts"][0]["accounted"] = accounted
+    one = next(settings(PaperCard.model_validate(card), {}))
+    assert [counts.accounted for counts in one.noisy_counts] == [inside]
 
 
 def test_noised_counts_that_cost_much_make_a_claim_weaker():

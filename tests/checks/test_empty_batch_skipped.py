@@ -54,3 +54,12 @@ def test_only_poisson_batches_can_be_empty(ask):
     assert ask(IDENT, mechanism={"sampler_coded": "fixed-size"}) == []
     [skip] = ask(IDENT, mechanism={"sampler_coded": "poisson"})
     assert isinstance(skip, Skip)
+
+
+def test_a_batch_of_hundreds_is_never_empty_whatever_the_number_of_records(ask):
+    """(1 - B/N)^N is at most e^-B: e^-256 needs no N to be nothing."""
+    [noted] = ask(IDENT, mechanism={"empty_batch": "skip", "batch_size": 256})
+    assert noted.severity is Severity.INFO
+    assert ask(IDENT, mechanism={"empty_batch": "crash", "batch_size": 256}) == []
+    [finding] = ask(IDENT, mechanism={"empty_batch": "skip", "batch_size": 8})
+    assert finding.severity is Severity.MEDIUM
