@@ -196,6 +196,22 @@ def test_a_question_that_was_answered_is_open_no_longer() -> None:
     assert [(s.check, s.side, s.reason) for s in diff.skips] == [("split-overlap", "old", "No data.")]
 
 
+def measured(records: int) -> Body:
+    identity = {"verdict": "unknown", "why": "None.", "sha256": "0" * 64, "records": records, "published_records": None}
+    columns = {"text_column": "text", "unit_column": None}
+    return {"name": "notes", "role": "private", "format": "csv", "identity": identity, **columns}
+
+
+def test_data_that_was_given_or_changed_is_a_change() -> None:
+    old, ten = changed(lambda new: new.update(data=[measured(10)]))
+    _, twelve = changed(lambda new: new.update(data=[measured(12)]))
+    assert compare(ten, ten).same
+    (given,) = compare(old, ten).data
+    assert given.old is None
+    (grown,) = compare(ten, twelve).data
+    assert (grown.name, (grown.old or "")[:10], (grown.new or "")[:10]) == ("notes", "10 records", "12 records")
+
+
 def probed(status: str) -> Body:
     answer = {
         "probe": "sensitivity",

@@ -40,6 +40,10 @@ def test_what_was_not_judged_never_reads_as_clean(result: Json) -> None:
     assert said["delta-too-large"] == "clean"
     assert said["metric-not-comparable"] == "failed"
     assert said["unaccounted-data-dependent-state"] == "found, high"
+    glyphs = dict(re.findall(r'aria-label="(.*?)">(.)</span></td>', text))
+    assert glyphs == {"clean": "✓", "not judged": "?", "failed": "!"} | {
+        f"found, {name}": name[0].upper() for name in ("high", "medium", "info")
+    }
 
 
 def test_every_claim_stands_with_its_three_epsilons(result: Json) -> None:

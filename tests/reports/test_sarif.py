@@ -83,7 +83,7 @@ def test_what_was_not_judged_is_a_notification_and_never_a_result(result: Json) 
 def test_a_finding_in_code_points_to_its_line_and_any_other_to_the_card(result: Json) -> None:
     code, card = result["outcomes"][0]["findings"][:2]
     code["evidence"][0]["where"] = "GENIE/train_util.py:113-115 (b042515)"
-    card["evidence"][0].update(source="card", where="Table 2")
+    card["evidence"][0].update(source="card", where="notes.txt:5")
     first, second = (
         r["locations"][0]["physicalLocation"] for r in run_of(result, card="mine/card.toml")["results"][:2]
     )
@@ -117,6 +117,11 @@ def test_fingerprints_are_unique_and_stay_when_words_numbers_and_lines_move(resu
     first["evidence"][0]["where"] = "another_file.py:118"
     moved["outcomes"][0]["findings"].insert(0, first)
     assert names(moved)[0] not in before
+
+
+def test_findings_alike_in_everything_that_lasts_have_names_of_their_own(result: Json) -> None:
+    result["outcomes"][0]["findings"].append(copy.deepcopy(result["outcomes"][0]["findings"][0]))
+    assert len(set(names(result))) == len(names(result))
 
 
 def test_fingerprints_are_those_by_which_two_results_are_compared(result: Json) -> None:
