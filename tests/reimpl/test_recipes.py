@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import fnmatch
+import math
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from reimpl import recipe as recipes
-from reimpl.recipe import FOLDER, SCALES, RecipeError, load
-from reimpl.trainable import adapter_module
+from reimpl import train
+from reimpl.recipe import FOLDER, SCALES, Recipe, RecipeError, load
+from reimpl.trainable import Trainable, adapter_module
 from reimpl.vocabulary import tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -144,3 +148,25 @@ def test_a_smoke_model_is_tiny_and_can_be_built(name: str) -> None:
     for pattern in recipe.training.frozen:
         assert fnmatch.filter(names, pattern), pattern
     assert recipe.data.source == "generated"
+
+
+def held_out_loss(model: Trainable, recipe: Recipe) -> float:
+    """Mean loss over the generated test records, with the same draws for every model."""
+    found, model.module = train.examples(recipe, "test"), model.module.eval()
+    drawn = model.draw(len(found), torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        return float(model.per_record_loss(model.module, model.collate(found), drawn).mean())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted({*MODELS, "yue-2023-gpt2", UNKNOWN}))
+def test_a_smoke_run_without_noise_lowers_the_loss_on_held_out_records(name: str, tmp_path: Path) -> None:
+    chosen = load(name, scale="smoke", epsilon=math.inf)
+    shorter = {"steps": 40} if chosen.training.steps else {"epochs": 3}
+    recipe = replace(chosen, training=replace(chosen.training, **shorter))
+    out = train.train(recipe, train.examples(recipe), tmp_path / "run")
+    trained = adapter_module(recipe.adapter).load(out)
+    untrained = train.build(recipe)
+    if recipe.model.get("mismatch"):
+        trained.prompts = untrained.prompts  # a loaded model samples; only training contrasts prompts
+    assert held_out_loss(trained, recipe) < 0.9 * held_out_loss(untrained, recipe)
