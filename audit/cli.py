@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +20,7 @@ from audit import result as results
 from audit import summary
 from audit.cards import CardError, built_in_cards, built_in_manifests, load_card, load_manifest, schema_text
 from audit.check import all_checks
+from audit.diff import fingerprints
 from audit.files import write_atomically
 from audit.ledger import LedgerError
 from audit.records import RecordsError
@@ -157,6 +158,11 @@ def run(
     assume_max_records: Annotated[
         int | None, typer.Option(min=1, help="suppose that nobody holds more records, where no column names people")
     ] = None,
+    no_waivers: Annotated[bool, typer.Option("--no-waivers", help="let no waiver of the card hold")] = False,
+    baseline: Annotated[
+        Path | None, typer.Option(help="result.json of an earlier audit, for --fail-on-new")
+    ] = None,
+    fail_on_new: Annotated[bool, typer.Option(help="exit 1 only on findings that --baseline does not have")] = False,
 ) -> None:
     """Audit a paper: every check, the epsilon ladder of every claim, a result and a report.
 
@@ -164,6 +170,9 @@ def run(
     --fail-on-inconclusive), else 0; 2 when it could not run.
     """
     wanted = _formats(formats)
+    if fail_on_new and baseline is None:
+        raise typer.BadParameter("expected --baseline with it", param_hint="--fail-on-new")
+    known = set(fingerprints(results.read(baseline))) if baseline is not None and fail_on_new else set()
     with _progress(quiet or no_progress) as tell:
         reimplemented: tuple[Path, ...] = ()
         if reimpl is not None:
@@ -183,16 +192,23 @@ def run(
             debug=debug,
             assume_max_records=assume_max_records,
             probes=not no_probes,
+            waive=not no_waivers,
         )
     written = _write(_rendered(result, wanted, card_path(target)), out_dir or Path("out") / result.paper.id)
     if not quiet:
         summary.show(out, result, written)
-    raise typer.Exit(exit_code(result, fail_on, inconclusive=fail_on_inconclusive))
+    raise typer.Exit(exit_code(result, fail_on, inconclusive=fail_on_inconclusive, known=known))
 
 
-def exit_code(result: AuditResult, fail_on: FailOn, *, inconclusive: bool) -> int:
-    """1: a finding at or above `fail_on`; else 3: a check failed, or was skipped where that counts; else 0."""
-    if any(f.severity in counted(fail_on) for outcome in result.outcomes for f in outcome.findings):
+def exit_code(result: AuditResult, fail_on: FailOn, *, inconclusive: bool, known: Collection[str] = ()) -> int:
+    """1: a finding at or above `fail_on`, neither waived nor `known` by its fingerprint; else 3: a check failed,
+    or was skipped where that counts; else 0.
+    """
+    waived = {outcome.check for outcome in result.outcomes if outcome.waiver is not None}
+    if any(
+        found.severity in counted(fail_on) and check not in waived and name not in known
+        for name, (check, found) in fingerprints(result).items()
+    ):
         return 1
     failed = any(outcome.status is Status.FAILED for outcome in result.outcomes)
     skipped = any(outcome.skips for outcome in result.outcomes)
@@ -354,6 +370,69 @@ def users(
         return
     for line in lines(found):
         out.print(line, markup=False, soft_wrap=True)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="folder for the card; made where it is missing")],
+    title: Annotated[str | None, typer.Option(help="title of the paper")] = None,
+    model: Annotated[str | None, typer.Option(help="the model that was trained, as GPT-2")] = None,
+    dataset: Annotated[str | None, typer.Option(help="short name of the private data, as reviews")] = None,
+    epsilon: Annotated[float | None, typer.Option(help="the ε claimed")] = None,
+    delta: Annotated[str | None, typer.Option(help="the δ claimed: a number, 1/N, 1/(10N) or 1/(N ln N)")] = None,
+    records: Annotated[int | None, typer.Option(min=1, help="training records")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="logical batch size")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="epochs accounted")] = None,
+    noise_multiplier: Annotated[float | None, typer.Option(help="noise standard deviation / clip norm")] = None,
+    clip_norm: Annotated[float | None, typer.Option(help="per-record gradient norm")] = None,
+    accountant: Annotated[str | None, typer.Option(help="pld, prv, rdp, rdp-old, gdp or moments")] = None,
+    sampler: Annotated[str | None, typer.Option(help="what the accountant assumes, as poisson")] = None,
+    privacy_unit: Annotated[str | None, typer.Option(help="what one neighbour has and the other lacks")] = None,
+    text_column: Annotated[str | None, typer.Option(help="column of the texts")] = None,
+    unit_column: Annotated[str | None, typer.Option(help="column that names the person")] = None,
+) -> None:
+    """Write a commented card and manifest for your own paper; asks for what no option gives."""
+    from audit.init import Answers, write_card
+
+    def ask(given: str | None, question: str, default: str) -> str:
+        return given if given is not None else str(typer.prompt(question, default=default))
+
+    answers = Answers(
+        paper=folder.resolve().name.lower(),
+        title=ask(title, "Title of the paper", "Synthetic text under differential privacy"),
+        model=ask(model, "Model that was trained", "GPT-2"),
+        dataset=ask(dataset, "Short name of the private data", "reviews"),
+        epsilon=epsilon if epsilon is not None else float(typer.prompt("ε claimed", default=8.0, type=float)),
+        delta=ask(delta, "δ claimed (a number, 1/N, 1/(10N) or 1/(N ln N))", "1/(10N)"),
+        records=records,
+        batch_size=batch_size,
+        epochs=epochs,
+        noise_multiplier=noise_multiplier,
+        clip_norm=clip_norm,
+        accountant=accountant,
+        sampler=sampler,
+        privacy_unit=privacy_unit,
+        text_column=text_column,
+        unit_column=unit_column,
+    )
+    for path in write_card(folder, answers):
+        out.print(f"wrote {path}", markup=False, soft_wrap=True)
+    out.print(f"next: fill in what is commented out, then `audit run {folder}`", markup=False, soft_wrap=True)
+
+
+@app.command()
+def checklist(
+    result: Annotated[Path, typer.Argument(help="result.json of an audit")],
+    out_file: Annotated[Path | None, typer.Option("--out", help="write there instead of printing")] = None,
+) -> None:
+    """Map an audit's answers to reviewers' checklists, with a privacy statement to paste, as Markdown."""
+    from reports.publication import render
+
+    text = render(json.loads(results.to_json(results.read(result))))
+    if out_file is None:
+        typer.echo(text, nl=False)
+    else:
+        _write({out_file.name: text}, out_file.parent)
 
 
 @app.command()

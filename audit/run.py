@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
 from pathlib import Path
@@ -38,6 +38,7 @@ from audit.types import (
 )
 from audit.uncovered import with_uncovered_records
 from audit.utility import read_utility
+from audit.waivers import apply
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
 VERSIONED = ("dp-claim-audit", "dp-accounting", "numpy", "scipy", "pydantic", "pyarrow", "datasketch", "opacus")
@@ -58,6 +59,8 @@ def run_audit(
     debug: bool = False,
     assume_max_records: int | None = None,
     probes: bool = False,
+    waive: bool = True,
+    today: date | None = None,
 ) -> AuditResult:
     """Audit a paper: its card, and the data, corpora and code that are given.
 
@@ -74,6 +77,8 @@ def run_audit(
         debug: print the traceback of a check that fails.
         assume_max_records: suppose that nobody holds more records of a dataset whose people are not counted.
         probes: run the training steps that a built-in card names, in programs of their own, and measure them.
+        waive: let the card's waivers hold.
+        today: the day that waivers are held against; by default that of the clock.
 
     Raises:
         TargetError, CardError, RecordsError, LedgerError: one line each, before anything is computed.
@@ -96,6 +101,8 @@ def run_audit(
     subject = Subject(found.card, found.manifests, opened, opened_corpora, folder, claims, judged, probed)
     outcomes = _answer(subject, all_checks().values(), tell, debug)
     claims = with_uncovered_records(claims, outcomes)
+    given_waivers = found.card.waiver if waive else ()
+    outcomes, waivers = apply(given_waivers, outcomes, today or begun.date())
     inputs = {f"{r.role} {r.name}": r.identity.sha256 for r in measured}
     inputs |= {f"ledger {place}": run.ledger_sha256 for place, run in enumerate(runs, 1)}
     return AuditResult(
@@ -105,6 +112,7 @@ def run_audit(
         runs=runs,
         outcomes=outcomes,
         probes=probed,
+        waivers=waivers,
         provenance=Provenance(
             command=command[:600],
             versions=versions(),

@@ -41,6 +41,7 @@ class Group:
     question: str
     items: tuple[Shown, ...]
     remedy: str | None
+    waiver: Json | None  # that holds for it
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def _group(outcome: Json, level: str, names: Mapping[tuple[str, int], str], clai
         return None
     remedies = {item.body["remedy"] for item in items}
     shared = remedies.pop() if len(remedies) == 1 else None
-    return Group(f"{level}-{check}", check, outcome["question"], items, shared)
+    return Group(f"{level}-{check}", check, outcome["question"], items, shared, outcome.get("waiver"))
 
 
 def skips(outcomes: Sequence[Json], claims: Sequence[Json]) -> list[Open]:

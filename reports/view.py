@@ -8,13 +8,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reports import wording
+from reports.checklist import STATES, answers
 from reports.claims import Ladder, badness, mechanism_sections, read_claims, scale_of
 from reports.curve_svg import curve_for
 from reports.findings import counted, findings, skips
 from reports.headline import RATES, meanings, steps
 from reports.numbers import as_float
+from reports.probes import probe_tables
 from reports.quote import quotes
 from reports.runs import run_tables
+from reports.statement import statement
 
 Json = Mapping[str, Any]
 
@@ -54,6 +57,11 @@ def view(result: Json) -> dict[str, Any]:
         "observations": _by_kind(result["paper"]["observations"]),
         "data": result["data"],
         "runs": run_tables(result) if result.get("runs") else [],
+        "probes": probe_tables(result.get("probes", ())),
+        "waivers": result.get("waivers", []),
+        "publication": answers(result["outcomes"]),
+        "publication_states": STATES,
+        "statement": statement(head.claim) if head else None,
         "provenance": result["provenance"],
         "version": result["version"],
         "quotes": quotes(result["paper"], result["provenance"], head),

@@ -1,0 +1,64 @@
+"""A privacy statement to paste into a paper: what the claim covers and what it does not, in the figures of an audit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reports.numbers import as_float, bracket, delta, number
+
+Json = Mapping[str, Any]
+RELATIONS = {
+    "add-or-remove-one": "adding or removing one",
+    "replace-one": "replacing one",
+    "replace-special": "replacing one by an empty one",
+}
+RECORD_RUNGS = ("recomputed", "steps-as-run", "sampler-as-coded")
+
+
+def statement(claim: Json) -> str:
+    """One paragraph for one claim. It claims no more than the ladder proves and names what was not computed."""
+    return " ".join(_sentences(claim))
+
+
+def _sentences(claim: Json) -> Iterator[str]:
+    rungs = {rung["id"]: rung for rung in claim["ladder"] if rung["unavailable"] is None}
+    unit = claim["privacy_unit"] or "one record (the unit is not stated)"
+    relation = RELATIONS[claim["ladder"][0]["neighboring_relation"]]
+    at = f" at δ = {delta(claim['delta'])}" if claim["delta"] is not None else ", with a δ that is not stated"
+    yield (
+        f"For {claim['mechanism']} on {claim['dataset']}, differential privacy is claimed with "
+        f"ε = {number(as_float(claim['epsilon']))}{at}; the privacy unit is {unit}, neighbours differ by {relation}."
+    )
+    record = [rungs[name] for name in RECORD_RUNGS if name in rungs]
+    if record:
+        yield f"Recomputed from the training as it ran, ε for one such unit is {_value(record[-1])}."
+    else:
+        yield "It could not be recomputed from what is stated."
+    yield from _person(claim, rungs)
+    if "preprocessing" in rungs:
+        yield f"With the preprocessing of the data, ε is {_value(rungs['preprocessing'])}."
+    for name in ("selection", "channels"):
+        if name in rungs:
+            yield f"Not covered: {rungs[name]['assumption'].rstrip('.')}."
+
+
+def _person(claim: Json, rungs: Mapping[str, Json]) -> Iterator[str]:
+    people = [rung for name, rung in rungs.items() if name.startswith("person-")]
+    if not people:
+        return
+    last = people[-1]
+    size = last["group_size"]
+    if last["id"] == "person-k2":
+        yield (
+            "How many records one person holds was not measured; for a person with 2 records ε would be "
+            f"{_value(last)}."
+        )
+    else:
+        yield f"One person holds up to {size:,} records in the data measured; for that person ε is {_value(last)}."
+
+
+def _value(rung: Json) -> str:
+    lower, upper = as_float(rung["epsilon_lower"]), as_float(rung["epsilon_upper"])
+    text = bracket(lower, upper).replace(" – ", " to ").replace("≥ ", "at least ")
+    return {"∞": "not finite", "no bound": "not bounded"}.get(text, text)
