@@ -12,6 +12,7 @@ from audit.types import Basis, Evidence, Finding, Severity, Skip
 SHOWN = 20  # matches in one finding
 NO_ENGINE = "training with a privacy engine (Opacus and libraries like it)"
 UNREAD_SHOWN = 5
+HEDGE = "By a pattern that may mean something else: "
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def _finding(flaw: Flaw, checkout: Checkout, found: list[Match]) -> Finding:
     return Finding(
         severity=min((match.severity or flaw.severity for match in counted), key=order.index),
         basis=Basis.READ if read else Basis.PATTERN,
-        summary=f"{flaw.summary} {flaw.unseen} Released code may differ from the code that ran.",
+        summary=f"{'' if read else HEDGE}{flaw.summary} {flaw.unseen} Released code may differ from the code that ran.",
         evidence=(*(_evidence(checkout, match) for match in found[:SHOWN]), *_rest(found)),
         remedy=flaw.remedy,
     )

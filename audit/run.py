@@ -105,6 +105,7 @@ def run_audit(
     outcomes, waivers = apply(given_waivers, outcomes, today or begun.date())
     inputs = {f"{r.role} {r.name}": r.identity.sha256 for r in measured}
     inputs |= {f"ledger {place}": run.ledger_sha256 for place, run in enumerate(runs, 1)}
+    inputs |= {"code": subject.checkout.sha256} if folder is not None else {}
     return AuditResult(
         paper=_paper(found.card),
         claims=claims,

@@ -28,9 +28,9 @@ BORROWED = re.compile(r"\b(from|based on|adapted|copied|version of|taken)\b|://"
 SAID = re.compile(rf"{EDIT}.*-packages/[\w./-]+\.py\b|{EDIT}\W+opacus/[\w./-]+\.py\b", re.IGNORECASE)
 FLAW = Flaw(
     Severity.MEDIUM,
-    "A library that the guarantee rests on was changed, so the released code and the library's public version do not "
-    "tell together what ran.",
-    "Not seen: what a change does, or whether it was undone.",
+    "The library that the guarantee rests on may not be the published one: a line of the release edits it, replaces a "
+    "part of it, says that it was edited, or brings a copy of it.",
+    "Not seen: what a change does, whether a copy was changed at all, or whether a change was undone.",
     "Publish the change as a patch or a pinned fork, and test the changed library against the original.",
 )
 

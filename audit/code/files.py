@@ -12,7 +12,7 @@ from pathlib import Path
 MAX_ENTRIES = 100_000  # directory entries looked at
 MAX_FILES = 4_000
 MAX_DEPTH = 24
-MAX_TOTAL = 16 << 20  # bytes read of a checkout
+MAX_TOTAL = 8 << 20  # bytes read of a checkout
 MAX_BYTES = {"python": 400 << 10, "notebook": 8 << 20, "shell": 200 << 10, "text": 200 << 10, "settings": 64 << 10}
 KINDS = {
     ".py": "python",

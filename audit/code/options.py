@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from audit.code.checkout import Checkout
 from audit.code.shell import Command
 from audit.code.source import Source
 from audit.code.syntax import assigned, calls_to, keyword, strings, tail
 
+Named = tuple[str, ast.expr | None]  # an option and what it is given
 HOLDERS = ("Arguments", "Args", "Config", "Namespace", "Parameters", "dict")  # calls whose keywords are options
 
 
@@ -28,7 +31,7 @@ class Value:
 def option_values(checkout: Checkout, programs: Sequence[Source], name: str) -> Iterator[Value]:
     """Every literal that an option of these files is given, as text; None is no value."""
     for source in programs:
-        yield from _in_python(source, name)
+        yield from _index(checkout)[source].get(name, ())
     yield from _in_settings(checkout, programs, name)
     for source, command in launches(checkout, programs):
         given = command.flag(name)
@@ -68,36 +71,52 @@ def _folder(source: Source) -> str:
     return source.path.rpartition("/")[0]
 
 
-def _in_python(source: Source, name: str) -> Iterator[Value]:
+@lru_cache(maxsize=1)
+def _index(checkout: Checkout) -> dict[Source, dict[str, list[Value]]]:
+    """All literals of all options, found in one pass, for several checks ask of several programs."""
+    found: dict[Source, dict[str, list[Value]]] = {}
+    for source in checkout.python:
+        found[source] = defaultdict(list)
+        for name, node in (*_flags(source), *_assignments(source), *_keywords(source), *_entries(source)):
+            if isinstance(node, ast.Constant) and node.value is not None:
+                found[source][name].append(Value(source, node.lineno, str(node.value)))
+    return found
+
+
+def _flags(source: Source) -> Iterator[Named]:
     for call in calls_to(source, {"add_argument"}):
-        if any(_plain(text) == name for argument in call.args for text in strings(argument)):
-            yield from _literal(source, keyword(call, "default"))
+        for argument in call.args:
+            yield from ((_plain(text), keyword(call, "default")) for text in strings(argument))
+
+
+def _assignments(source: Source) -> Iterator[Named]:
+    """Also the fields of a dataclass, `seed: int = 1` and `seed: int = field(default=1)`."""
     for target, value, _ in assigned(source):
-        if target.rsplit(".", 1)[-1].lower() == name:
-            default = keyword(value, "default") if isinstance(value, ast.Call) and tail(value) == "field" else value
-            yield from _literal(source, default)
+        default = keyword(value, "default") if isinstance(value, ast.Call) and tail(value) == "field" else value
+        yield target.rsplit(".", 1)[-1].lower(), default
+
+
+def _keywords(source: Source) -> Iterator[Named]:
     for call in source.calls:
         if tail(call).endswith(HOLDERS):
-            yield from _literal(source, keyword(call, name))
+            yield from ((k.arg, k.value) for k in call.keywords if k.arg is not None)
+
+
+def _entries(source: Source) -> Iterator[Named]:
     for node in source.nodes:
         if isinstance(node, ast.Dict):
             for key, item in zip(node.keys, node.values, strict=True):
-                if isinstance(key, ast.Constant) and key.value == name:
-                    yield from _literal(source, item)
+                if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    yield key.value, item
 
 
 def _plain(flag: str) -> str:
     return flag.lstrip("-").replace("-", "_")
 
 
-def _literal(source: Source, node: ast.expr | None) -> Iterator[Value]:
-    if isinstance(node, ast.Constant) and node.value is not None:
-        yield Value(source, node.lineno, str(node.value))
-
-
 def _in_settings(checkout: Checkout, programs: Sequence[Source], name: str) -> Iterator[Value]:
     """Settings in files that a program names, and, less surely, in those that lie in a program's top folder."""
-    named = {text.rsplit("/", 1)[-1] for s in programs if s.tree for text in strings(s.tree) if "." in text}
+    named = {text.rsplit("/", 1)[-1] for source in programs for text in source.file_names}
     tops = {source.path.split("/")[0] if "/" in source.path else "" for source in programs}
     for source in checkout.sources:
         if source.settings and ("" in tops or source.path.split("/")[0] in tops or "/" not in source.path):

@@ -46,6 +46,12 @@ class Source:
     def parents(self) -> dict[ast.AST, ast.AST]:
         return {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
 
+    @cached_property
+    def file_names(self) -> frozenset[str]:
+        """String constants that may name a settings file."""
+        texts = (n.value for n in self.nodes if isinstance(n, ast.Constant) and isinstance(n.value, str))
+        return frozenset(text for text in texts if text.endswith((".json", ".yaml", ".yml")))
+
     def place(self, line: int) -> str:
         """Where a line stands: `path:line`, and for a notebook the cell and the line in it."""
         path = shown(self.path, 400)

@@ -319,6 +319,7 @@ def test_confidence_follows_from_how_a_flaw_is_seen(ident: str) -> None:
         found = finding(ident, Subject(CARD, code=case / "code"))
         assert found.basis is expected, case.name
         assert all(("by its pattern" in e.what) == (expected is Basis.PATTERN) for e in found.evidence)
+        assert ("may mean something else" in found.summary) == (expected is Basis.PATTERN)
 
 
 # ---------------------------------------------------------------- places, lines, confidence
@@ -443,6 +444,8 @@ def test_an_audit_with_code_finds_what_lies_in_it_and_repeats_byte_for_byte() ->
         body.pop("provenance")
     assert json.dumps(bodies[0]) == json.dumps(bodies[1])
     assert str(CASES) not in json.dumps(bodies[0])
+    assert {len(result.provenance.inputs["code"]) for result in results} == {64}
+    assert "code" not in run_audit(CASES / "delta-too-large" / "bad" / "one-over-n").provenance.inputs
 
 
 @cache
