@@ -22,7 +22,7 @@ ENCODINGS = {
 def to_croissant(manifest: Manifest) -> str:
     """The manifest as indented JSON-LD: a FileObject and a RecordSet for each file, and the RAI fields.
 
-    What a manifest does not hold (creator, date) is left to fill in, in words that say so.
+    What a manifest does not hold is left to fill in, in words that say so; a date of publication is left out.
     """
     from jinja2 import Environment, StrictUndefined
 

@@ -113,9 +113,10 @@ def test_ids_joined_by_addresses_are_one_person_however_long_the_chain(tmp_path:
 def test_ids_with_the_same_texts_are_merged_in_whatever_order_they_stand(tmp_path: Path) -> None:
     texts = [long_text(9000 + n) for n in range(3)]
     rows = honest() + [record("twin1", t) for t in texts] + [record("twin2", t) for t in reversed(texts)]
+    rows += [record(user, "too short to tell") for user in ("brief1", "brief2", "brief2", "brief2")]
     sign = signs(tmp_path, rows)["identical-texts"]
     assert (sign.ids, sign.records, sign.confidence) == (2, 6, Confidence.HIGH)
-    assert (sign.effects[0].max, sign.effects[0].mean) == (6, 56 / 21)
+    assert (sign.effects[0].max, sign.effects[0].mean) == (6, 60 / 23)
 
 
 def test_short_texts_that_coincide_are_no_sign(tmp_path: Path) -> None:
