@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Meaning:
-    """What one ε leaves an attack: limits in words, and whether they come from the whole trade-off curve."""
+    """What one ε leaves an attack: limits in words, and where they come from."""
 
     name: str
     value: str
@@ -35,7 +36,7 @@ class Meaning:
     odds: str
     advantage: str
     found: tuple[str, ...]  # at each of RATES
-    whole_curve: bool
+    source: str
 
 
 def person_rung(ladder: Ladder) -> Json | None:
@@ -119,5 +120,7 @@ def _meaning(name: str, value: str, unit: str, epsilon: float, delta: float | No
         advantage = float(curve["advantage"])
         found = [float(curve["tpr_at_fpr"][rate]) for rate, _ in RATES]
     shares = tuple(wording.limit(share) for share in found)
-    source = "curve" in curve["source"] if curve else False
-    return Meaning(name, value, unit, wording.odds(epsilon), wording.limit(advantage), shares, source)
+    source = "whole curve" if curve and "curve" in curve["source"] else "point" if epsilon < math.inf else "nothing"
+    return Meaning(
+        name, value, unit, wording.odds(epsilon), wording.limit(advantage), shares, wording.LIMITS_FROM[source]
+    )

@@ -166,6 +166,12 @@ def limit(value: float) -> str:
     return f"at most {number(float(percent))}\u00a0%"
 
 
+LIMITS_FROM = {
+    "whole curve": "the whole trade-off curve",
+    "point": "ε and δ alone, which can be far from tight",
+    "nothing": "no upper limit on ε is known",
+}
+
 STANDINGS = {
     "no bound": "bounds nothing",
     "looser bound": "a looser bound",
