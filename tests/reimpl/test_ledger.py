@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 from transformers import TrainerControl, TrainerState
 from transformers.trainer_callback import CallbackHandler
 
@@ -252,6 +253,12 @@ def test_a_group_drawn_by_one_coin_each_costs_more_than_one_record_and_less_than
     one, three = (calibration.epsilon(calibration.event(1.5, 0.1, 10, size), 1e-5) for size in (1, 3))
     together = calibration.epsilon(calibration.event(0.5, 0.1, 10), 1e-5)  # three records always drawn together
     assert one < three < together
+
+
+def test_the_records_of_a_unit_in_a_batch_are_binomial() -> None:
+    content = calibration.as_json(calibration.event(1.3, 0.1, 70, 3))["event"]
+    assert content["sensitivities"] == [0, 1, 2, 3]
+    assert content["probabilities"] == pytest.approx(binom.pmf(range(4), 3, 0.1))
 
 
 def test_the_event_in_a_ledger_is_the_one_that_was_priced() -> None:
