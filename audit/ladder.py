@@ -65,7 +65,7 @@ def claim_result(setting: Setting, cache: Path | None = None) -> ClaimResult:
 
 def _noise(setting: Setting, cache: Path | None) -> float | None:
     """The stated noise multiplier, else the smallest that gives the claim under Poisson sampling."""
-    if setting.missing:
+    if setting.missing or setting.also_covered is not None:
         return None
     if setting.noise_multiplier is not None:
         return setting.noise_multiplier
@@ -100,6 +100,8 @@ def _rungs(setting: Setting, noise: float | None, cache: Path | None) -> Iterato
 
 
 def _why_missing(setting: Setting) -> str:
+    if setting.also_covered is not None:
+        return f"The ε also covers a mechanism that is not priced here: {setting.also_covered}."[:600]
     return f"Not in the sources read: {', '.join(setting.missing)}."
 
 

@@ -69,6 +69,7 @@ class Setting:
     selection: Channel | None
     noisy_counts: tuple[CountRelease, ...] = ()
     assumed_max_records: int | None = None  # of one person, where none were measured
+    also_covered: str | None = None  # a further mechanism within the claimed ε that cannot be priced here
     trained: bool = True  # batches are drawn; else every record takes part in every step, as in a vote
 
     @property
@@ -141,6 +142,7 @@ def _setting(
         several_per_person=value(dataset.several_records_per_person) is True,
         balanced_classes=value(dataset.classes) if balanced else None,
         noisy_counts=tuple(_noisy_counts(mechanism)),
+        also_covered=value(mechanism.also_covered),
         channels=tuple(channels(mechanism)),
         selection=selection(mechanism),
     )

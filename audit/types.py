@@ -301,6 +301,7 @@ class Mechanism(Model):
     conditioning: Fact[Line] | None = None
     label_distribution: Fact[Literal["uniform", "exact", "noised"]] | None = None
     noisy_counts: tuple[NoisyCounts, ...] = ()
+    also_covered: Fact[Line] | None = None  # another mechanism within the claimed ε, of a kind that is not priced here
     selection: Fact[Line] | None = None  # checkpoint or hyper-parameter choice on private data
     selection_accounted: Fact[bool] | None = None
 
