@@ -1,6 +1,6 @@
 """Overlap search beside other libraries: signatures, containment, and what is found of planted records.
 
-    python benchmarks/overlap.py [--rounds R] [--texts DIR] [--private N] [--part signatures|containment|recall]
+    python benchmarks/overlap.py [--rounds R] [--texts DIR] [--private N] [--part PART]
 
 One thread, CPU seconds. The methods take turns, so that a busy machine slows all of them; a table shows medians and
 ranges over the rounds, and ratios of the same round. Texts are real where `--texts` (or AUDIT_TEST_DATA) names a
@@ -15,17 +15,21 @@ import json
 import os
 import re
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from datasketch import MinHash, MinHashLSH, MinHashLSHEnsemble
 
+from audit.corpus import corpus_shards
 from audit.overlap.containment import found_in
-from audit.overlap.index import build
+from audit.overlap.index import Index, build
 from audit.overlap.minhash import sketch
-from audit.overlap.planting import KINDS, recovery
+from audit.overlap.planting import KINDS, planted, recovery
+from audit.overlap.question import Question, search_shard
 from audit.overlap.shingling import WORDS_5
 from audit.overlap.texts import from_strings
 
@@ -147,12 +151,12 @@ def containment(rounds: int, private: Sequence[str], texts: Sequence[str], numbe
     for number in numbers:
         large, seconds = _large_index(private, number)
         print(f"index of {number:,} records: {seconds:.1f} s, {_sizes(large)}")
-        methods[f"ours, verified, {number:,} records"] = lambda index=large: found_in(index, packed)  # type: ignore[misc]
+        methods[f"ours, verified, {number:,} records"] = partial(found_in, large, packed)
     print(f"\nContainment: {len(private):,} private records, {len(pages):,} pages ({size:.1f} MB)")
     _table(_race(methods, rounds), next(iter(methods)), {"MB/s": size})
 
 
-def _large_index(private: Sequence[str], number: int) -> tuple[object, float]:
+def _large_index(private: Sequence[str], number: int) -> tuple[Index, float]:
     """The real records and as many more of 84 random words as make `number`."""
     random = np.random.default_rng(SEED)
     vocabulary = np.array([f"v{i}" for i in range(50_000)])
@@ -162,10 +166,37 @@ def _large_index(private: Sequence[str], number: int) -> tuple[object, float]:
     return build(held), time.process_time() - start
 
 
-def _sizes(index: object) -> str:
-    total, text = index.bytes, index.data.nbytes  # type: ignore[attr-defined]
-    records = index.records  # type: ignore[attr-defined]
+def _sizes(index: Index) -> str:
+    total, text, records = index.bytes, index.data.nbytes, index.records
     return f"{(total - text) / records:,.0f} B a record and {text / records:,.0f} B of its text"
+
+
+# ---------------------------------------------------------------- whole shards
+
+SIZES = {"C4 (en)": 305e9, "The Pile": 825e9, "RefinedWeb (public part)": 2.8e12, "FineWeb": 44e12}  # bytes of text
+
+
+def stream(rounds: int, private: Sequence[str], texts: Sequence[str], numbers: Sequence[int]) -> None:
+    """Files on disk in, matches out: reading and decoding are part of it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pages = joined(texts, (400, 1500), 4000, SEED)
+    size = sum(len(page.encode()) for page in pages)
+    index, _ = _large_index(private, max(numbers, default=len(private)))
+    with tempfile.TemporaryDirectory() as folder:
+        pq.write_table(pa.table({"text": pages}), f"{folder}/a.parquet", compression="zstd", row_group_size=1000)
+        Path(f"{folder}/a.jsonl").write_text("".join(json.dumps({"text": page}) + "\n" for page in pages))
+        shards = [corpus_shards(Path(folder) / f"a.{ending}", "text", None)[0] for ending in ("parquet", "jsonl")]
+        methods: dict[str, Callable[[], object]] = {
+            f"{shard.name}, {len(index.group):,} records": partial(search_shard, shard, index, Question())
+            for shard in shards
+        }
+        print(f"\nWhole shards: {len(pages):,} pages, {size / 1e6:.0f} MB of text, digest not counted")
+        seconds = _race(methods, rounds)
+    _table(seconds, next(iter(methods)), {"MB/s": size / 1e6})
+    rate = size / statistics.median(seconds[next(iter(methods))])
+    print("core-hours at the parquet rate: " + ", ".join(f"{n} {b / rate / 3600:,.1f}" for n, b in SIZES.items()))
 
 
 # ---------------------------------------------------------------- recall
@@ -190,8 +221,6 @@ def recall(private: Sequence[str], texts: Sequence[str], plants: int) -> None:
 def _of_minhash(
     search: Callable[[Sequence[str]], Found], private: Sequence[str], pages: Sequence[str], plants: int
 ) -> dict[str, float]:
-    from audit.overlap.planting import planted
-
     random, found = np.random.default_rng(SEED + 2), {}
     number = min(plants, 300)
     vocabulary = sorted({word for page in pages[:200] for word in page.split()})
@@ -235,13 +264,15 @@ def main() -> None:
     parser.add_argument("--texts", type=Path, default=os.environ.get("AUDIT_TEST_DATA"))
     parser.add_argument("--private", type=int, nargs="*", default=[100_000], help="sizes of larger private sides")
     parser.add_argument("--plants", type=int, default=1000)
-    parser.add_argument("--part", choices=["signatures", "containment", "recall"])
+    parser.add_argument("--part", choices=["signatures", "containment", "stream", "recall"])
     options = parser.parse_args()
     private, own, others = corpus(Path(options.texts) if options.texts else None)
     if options.part in (None, "signatures"):
         signatures(options.rounds, others)
     if options.part in (None, "containment"):
         containment(options.rounds, private, [*own, *others], options.private)
+    if options.part in (None, "stream"):
+        stream(options.rounds, private, [*own, *others], options.private)
     if options.part in (None, "recall"):
         recall(private, [*own, *others], options.plants)
 

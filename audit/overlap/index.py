@@ -10,6 +10,7 @@ import numpy.typing as npt
 from audit.overlap.compiled import kernel
 from audit.overlap.minhash import Hashes, sketch
 from audit.overlap.near import Groups, Rows, sets
+from audit.overlap.scan import bits_of
 from audit.overlap.shingling import WORDS_5, Shingling
 from audit.overlap.texts import Texts, taken
 
@@ -24,8 +25,8 @@ class Index:
     """Arrays only, so that processes can share it.
 
     Postings are sorted by the shingle's 64-bit hash h. `starts[h >> shift]` and the next entry bound the postings of
-    a bucket; `fingerprints` hold the lower half of h, so a posting is found by shift + 32 bits of it. A bit of
-    `filter` is set for the upper `filter_bits` bits of every h.
+    a bucket; `fingerprints` hold the lower half of h, so a posting is found by shift + 32 bits of it. `filter` is a
+    Bloom filter in blocks of one word: the word `h >> filter_shift` has the three bits of `scan.bits_of(h)` set.
     """
 
     shingle_size: int
@@ -38,7 +39,7 @@ class Index:
     starts: npt.NDArray[np.uint32]
     fingerprints: npt.NDArray[np.uint32]
     postings: npt.NDArray[np.uint32]  # group of the posting
-    filter: npt.NDArray[np.uint8]
+    filter: Hashes
     kept: npt.NDArray[np.int32]  # indexed shingles of each group
     units: npt.NDArray[np.int32]  # units of each group
     whole: Hashes  # of each group's unit sequence, ascending
@@ -85,7 +86,7 @@ def build(private: Texts, shingling: Shingling = WORDS_5, sample: int = 1) -> In
     lengths = found.units[groups.first]
     hashes, owners = _postings(private, groups, lengths, shingling, sample)
     bits = max(8, (max(len(hashes), 1) // 4).bit_length())
-    filter_bits = max(16, (max(len(hashes), 1) * BITS_PER_SHINGLE - 1).bit_length())
+    filter_bits = max(8, (max(len(hashes), 1) * BITS_PER_SHINGLE // 64).bit_length())
     texts = taken(private, groups.first)
     return Index(
         shingle_size=shingling.size,
@@ -98,7 +99,7 @@ def build(private: Texts, shingling: Shingling = WORDS_5, sample: int = 1) -> In
         starts=_starts(hashes, bits),
         fingerprints=hashes.astype(np.uint32),
         postings=owners.astype(np.uint32),
-        filter=_filter(hashes, np.uint64(64 - filter_bits), 2**filter_bits // 8),
+        filter=_filter(hashes, np.uint64(64 - filter_bits), 2**filter_bits),
         kept=np.bincount(owners, minlength=len(lengths)).astype(np.int32),
         units=lengths.astype(np.int32),
         whole=found.whole[groups.first],
@@ -131,14 +132,13 @@ def _starts(hashes: Hashes, bits: int) -> npt.NDArray[np.uint32]:
     return np.searchsorted(hashes >> np.uint64(64 - bits), buckets).astype(np.uint32)
 
 
-def _filter(hashes: Hashes, shift: np.uint64, size: int) -> npt.NDArray[np.uint8]:
-    bits = np.zeros(size, np.uint8)
-    _set_bits(hashes, shift, bits)
-    return bits
+def _filter(hashes: Hashes, shift: np.uint64, size: int) -> Hashes:
+    words = np.zeros(size, np.uint64)
+    _set_bits(hashes, shift, words)
+    return words
 
 
 @kernel
-def _set_bits(hashes, shift, bits):  # type: ignore[no-untyped-def]
+def _set_bits(hashes, shift, words):  # type: ignore[no-untyped-def]
     for h in hashes:
-        place = np.int64(h >> shift)
-        bits[place >> 3] |= np.uint8(1 << (place & 7))
+        words[h >> shift] |= bits_of(h)

@@ -14,13 +14,28 @@ EMPTY_SLOT = -1
 
 
 @kernel
-def hits_of(found, number, shift, filter_shift, starts, fingerprints, postings, bits, places, entries, owners):
-    """Postings of the text's shingles: (place of the shingle in the text, posting, group); grown arrays and number."""
-    hits = 0
+def bits_of(h):
+    """The three bits of a word that stand for a hash."""
+    one, low = np.uint64(1), np.uint64(63)
+    return (one << (h & low)) | (one << ((h >> np.uint64(6)) & low)) | (one << ((h >> np.uint64(12)) & low))
+
+
+@kernel
+def hits_of(
+    found, number, shift, filter_shift, starts, fingerprints, postings, bits, through, places, entries, owners
+):  # fmt: skip
+    """Postings of the text's shingles: (place of the shingle in the text, posting, group); grown arrays and number.
+
+    What the filter lets through is gathered first, without a branch: so the memory's delays overlap.
+    """
+    passed = 0
     for s in range(number):
-        place = np.int64(found[s] >> filter_shift)
-        if bits[place >> 3] & np.uint8(1 << (place & 7)) == 0:
-            continue
+        wanted_bits = bits_of(found[s])
+        through[passed] = s
+        passed += np.int64(bits[found[s] >> filter_shift] & wanted_bits == wanted_bits)
+    hits = 0
+    for p in range(passed):
+        s = through[p]
         bucket = np.int64(found[s] >> shift)
         wanted = np.uint32(found[s] & LOWER)
         for entry in range(np.int64(starts[bucket]), np.int64(starts[bucket + 1])):
@@ -134,7 +149,7 @@ def scan(
     """
     most = room(by_word, data, offsets, first, len(offsets) - 1, folded, expansions)
     hashes, found = np.empty(most, np.uint64), np.empty(most, np.uint64)
-    begins, ends = np.empty(most, np.int64), np.empty(most, np.int64)
+    begins, ends, through = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most + 1, np.int64)
     longest = room(by_word, private, private_offsets, 0, len(private_offsets) - 1, folded, expansions)
     record = np.empty(longest, np.uint64)
     record_begins, record_ends = np.empty(longest, np.int64), np.empty(longest, np.int64)
@@ -148,7 +163,7 @@ def scan(
             wholes[i] = whole(hashes, count)
         number = shingle(hashes, count, size, found) if count >= size else 0
         hits, places, entries, owners = hits_of(
-            found, number, shift, filter_shift, starts, fingerprints, postings, bits, places, entries, owners
+            found, number, shift, filter_shift, starts, fingerprints, postings, bits, through, places, entries, owners
         )
         if hits < 2:
             continue
