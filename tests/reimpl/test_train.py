@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from audit.accounting.answer import answer
 from audit.accounting.sampling import Schedule
 from audit.ledger import event_of, read_ledger
-from reimpl import calibration, recipe, train
+from reimpl import calibration, plan, recipe, train
 from reimpl.__main__ import app
 from reimpl.resume import ResumeError
 from reimpl.trainable import Example, adapter_module
@@ -162,7 +162,7 @@ def test_which_records_of_a_person_are_kept_depends_on_that_person_alone() -> No
     assert [e for e in train.bounded(mixed, 2) if e.unit == "me"] == alone
 
 
-# Killed by SIGKILL inside the third update, in the middle of writing a checkpoint, and after the model but before the
+# Killed by SIGKILL inside the seventh update, in the middle of writing a checkpoint, and after the model but before the
 # ledger is written.
 KILLED = """
 import os, signal, sys
@@ -191,7 +191,14 @@ train.train(chosen, train.examples(chosen), Path(out))
 """
 
 
-@pytest.mark.parametrize(("place", "discarded"), [("update", 3), ("checkpoint", 4), ("ledger", 0)])
+@pytest.mark.parametrize(
+    ("place", "discarded"),
+    [
+        ("update", 3),
+        pytest.param("checkpoint", 4, marks=pytest.mark.slow),
+        pytest.param("ledger", 0, marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_run_resumes_to_exactly_the_accounted_steps(tmp_path: Path, place: str, discarded: int) -> None:
     chosen, out = tiny(tmp_path, epsilon=8.0), tmp_path / "out"
     toml = str(tmp_path / "tiny-diffuseq.toml")
@@ -295,7 +302,7 @@ def test_a_learning_rate_stuck_at_zero_never_moves_a_weight(tmp_path: Path) -> N
 )  # fmt: skip
 def test_learning_rate_schedules(tmp_path: Path, schedule: str, step: int, factor: float) -> None:
     chosen = tiny(tmp_path, training={"steps": 20, "warmup_steps": 10})
-    got = train.learning_rate_factor(schedule, step, chosen, steps=20, physical=3 * step)
+    got = plan.learning_rate_factor(schedule, step, chosen, steps=20, physical=3 * step)
     assert got == pytest.approx(factor)
 
 
