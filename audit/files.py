@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
@@ -34,6 +33,8 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     Raises:
         BlockingIOError: another run is writing `path`.
     """
+    import fcntl  # not everywhere; the rest of this module is
+
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")
     with temporary.open("ab") as file:

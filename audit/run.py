@@ -21,6 +21,7 @@ from audit.probing import collected, not_run, started, steps_of
 from audit.records import Records, open_records
 from audit.runs import audited
 from audit.setting import Setting, settings
+from audit.splits import counts_by_split
 from audit.subject import Subject
 from audit.target import Target, TargetError, resolve
 from audit.types import (
@@ -158,6 +159,7 @@ def _measure(
                 text_column=records.text_column,
                 unit_column=records.unit_column,
                 counts=records.counts,
+                splits=counts_by_split(records),
             )
         )
     if todo:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from audit.records import Records
+from audit.shards import Shard
+from audit.types import UnitCounts
+from audit.users.people import units_in
 
 _NAMES = {
     "train": "train",
@@ -45,6 +48,25 @@ def splits(data: Mapping[str, Records]) -> dict[str, tuple[Split, ...]]:
         for base, named in sorted(found.items())
         if len(named) > 1
     }
+
+
+def shards_by_split(shards: Sequence[Shard]) -> dict[str, tuple[Shard, ...]]:
+    """The files by split, where each is named for one and there are at least two splits; else none."""
+    named: dict[str, tuple[Shard, ...]] = {}
+    for shard in shards:
+        split = split_named(shard.name)
+        if split is None:
+            return {}
+        named[split] = (*named.get(split, ()), shard)
+    return named if len(named) > 1 else {}
+
+
+def counts_by_split(records: Records) -> dict[str, UnitCounts]:
+    """Records per unit of each split; a split without any id, or data without splits or ids, has none."""
+    if records.unit_column is None:
+        return {}
+    counted = {name: units_in(files, records.unit_column) for name, files in shards_by_split(records.shards).items()}
+    return {name: counts for name, counts in sorted(counted.items()) if counts is not None}
 
 
 def _entries(name: str, records: Records) -> Iterator[tuple[str, str, Records]]:

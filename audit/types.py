@@ -795,6 +795,7 @@ class DataResult(Model):
     text_column: Line | None
     unit_column: Line | None
     counts: UnitCounts | None = None
+    splits: dict[str, UnitCounts] = Field(default_factory=dict)  # by split, where every file is named for one
 
 
 class PaperInfo(Model):

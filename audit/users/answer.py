@@ -10,9 +10,8 @@ from typing import Any
 from audit.accounting.bracket import Bracket
 from audit.accounting.inputs import AccountingInputError
 from audit.cells import Columns
-from audit.records import Records, RecordsError, records_at, require_columns
-from audit.shards import Shard
-from audit.splits import split_named
+from audit.records import RecordsError, records_at, require_columns
+from audit.splits import shards_by_split
 from audit.types import UnitCounts
 from audit.users.caps import Calibrate, Cap, Price, caps
 from audit.users.database import Tell
@@ -75,7 +74,7 @@ def users(
     records = records_at(Path(path), "data", columns.text, columns.unit)
     for shard in records.shards:
         require_columns(shard, {"name": columns.name, "email": columns.email})
-    parts = _parts(records) if limit is None else {TOGETHER: records.shards}
+    parts = (shards_by_split(records.shards) if limit is None else {}) or {TOGETHER: records.shards}
     looks = limit is None and (columns.text is not None or len(parts) > 1)
     within, across = duplicates(parts, columns, tell) if looks else ((), ())
     if columns.unit is None:
@@ -113,17 +112,6 @@ def training_of(
     if noise_multiplier is None or sampling_probability is None or steps is None or delta is None:
         raise AccountingInputError("a price needs all of noise multiplier, sampling probability, steps and delta")
     return Training(noise_multiplier, sampling_probability, steps, delta, target_epsilon)
-
-
-def _parts(records: Records) -> dict[str, tuple[Shard, ...]]:
-    """The files by split, where every file is named for one and there are several; else all together."""
-    named: dict[str, tuple[Shard, ...]] = {}
-    for shard in records.shards:
-        split = split_named(shard.name)
-        if split is None:
-            return {TOGETHER: records.shards}
-        named[split] = (*named.get(split, ()), shard)
-    return named if len(named) > 1 else {TOGETHER: records.shards}
 
 
 def _pricing(training: Training | None) -> tuple[float | None, Price | None, Calibrate | None]:

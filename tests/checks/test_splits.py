@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from audit.records import open_records
-from audit.splits import splits
+from audit.splits import counts_by_split, splits
 
 
 def write(path: Path, *texts: str) -> Path:
@@ -55,3 +55,12 @@ def test_datasets_named_for_splits_belong_together(tmp_path: Path) -> None:
         for name in ("drugs-train", "drugs-test", "webmd-test")
     }
     assert named(splits(given)) == {"drugs": ["test", "train"]}
+
+
+def test_people_are_counted_split_by_split(tmp_path: Path) -> None:
+    for name, users in (("train-0", "aab"), ("train-1", "c"), ("test", "ad")):
+        (tmp_path / f"{name}.jsonl").write_text("".join(f'{{"user": "{user}"}}\n' for user in users))
+    counted = counts_by_split(open_records(f"{tmp_path},unit=user", "reviews"))
+    assert {name: (c.records, c.units, c.max) for name, c in counted.items()} == {"test": (2, 2, 1), "train": (4, 3, 2)}
+    (tmp_path / "extra.jsonl").write_text('{"user": "e"}\n')
+    assert counts_by_split(open_records(f"{tmp_path},unit=user", "reviews")) == {}

@@ -100,3 +100,12 @@ def test_words_of_the_claim_stay_out_of_the_picture(result: dict[str, Any], key:
     on = copy.deepcopy(next(c for c in result["claims"] if c["curve"]))
     on[key] = "<script>alert(1)</script>"
     assert "script" not in users_svg(measured["counts"], on)
+
+
+def test_the_report_shows_each_split_apart(result: dict[str, Any]) -> None:
+    measured = next(d for d in result["data"] if d["role"] == "private" and d["counts"])
+    assert "Each split apart" not in render(result)
+    measured["splits"] = {"train": measured["counts"] | {"records": 98_765}}
+    page = render(result)
+    assert "Each split apart" in page
+    assert '<td class="num">98,765</td>' in page
