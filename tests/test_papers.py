@@ -226,7 +226,8 @@ def test_abstracts_and_hearsay_yield_no_finding(paper):
 
 # ---------------------------------------------------------------- whole audits
 
-PRICED = {"actg-arl-2025", "ochs-2025", "yue-2023", "xie-2024", "yu-2024"}  # the others lack a number that the accounting needs
+# The others lack a number that the accounting needs.
+PRICED = {"actg-arl-2025", "ochs-2025", "yue-2023", "xie-2024", "yu-2024"}
 
 
 @pytest.mark.parametrize("paper", sorted(set(CARDS) - PRICED))
