@@ -374,6 +374,31 @@ def test_files_that_could_not_be_read_are_named_beside_any_answer(write: Write) 
     assert "old.py (not this Python's syntax at line 1)" in outcome.skips[0].reason
 
 
+def test_five_unread_files_are_named_and_the_others_counted(write: Write) -> None:
+    subject = write(**{f"old{number}.py": "print 'x'\n" for number in range(5)})
+    reasons = [skip.reason for skip in put(READING["trailing-comma-tuple"], subject).skips]
+    assert reasons[-1].count("old") == 5
+    assert "more" not in reasons[-1]
+    more = write(**{"old5.py": "print 'x'\n"})
+    assert put(READING["trailing-comma-tuple"], more).skips[-1].reason.endswith("; 1 more.")
+
+
+def test_per_record_gradients_are_judged_also_without_an_engine_in_sight(write: Write) -> None:
+    assert status("grad-sample-expanded", write(**{"a.py": "n = p.grad_sample.norm()\n"})) is Status.CLEAN
+    assert status("grad-sample-expanded", write(**{"a.py": "n = p.grad.norm()\n"})) is Status.SKIPPED
+
+
+def test_a_command_names_a_script_by_its_path_where_several_share_a_name(write: Write) -> None:
+    text = "parser.add_argument('--private', type=bool)\n"
+    subject = write(**{"x/a/t.py": text, "x/b/t.py": text, "run.sh": "python ./x/b/t.py --private no\n"})
+    found = finding("boolean-flag-always-true", subject)
+    assert [e.where for e in found.evidence] == ["run.sh:1", "x/a/t.py:1", "x/b/t.py:1"]
+    subject = write(**{"run.sh": "python b/t.py --private no\n"})
+    assert "run.sh:1" in [e.where for e in finding("boolean-flag-always-true", subject).evidence]
+    subject = write(**{"run.sh": "python t.py --private no\n"})
+    assert "run.sh:1" not in [e.where for e in finding("boolean-flag-always-true", subject).evidence]
+
+
 def test_without_code_every_reading_check_is_a_skip_that_says_how_to_give_it() -> None:
     for check in READING.values():
         (skip,) = put(check, Subject(CARD)).skips
