@@ -206,6 +206,15 @@ def test_a_start_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(error.value)
 
 
+def test_weights_in_a_pickle_are_never_loaded(tmp_path: Path) -> None:
+    baseline = made("gpt2")
+    baseline.save(tmp_path, baseline.module.state_dict())
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(baseline.module.state_dict(), tmp_path / "pytorch_model.bin")
+    with pytest.raises(BaselineError, match="safetensors"):
+        baselines.load(tmp_path)
+
+
 class OnePositionRow(nn.Module):
     """A model that looks its positions up once for the batch."""
 

@@ -81,6 +81,8 @@ def test_a_row_says_where_it_comes_from(run: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(run: Path) -> None:
+    found = [row["text"] for row in rows(generate(run, seed=1))]
+    assert found[:4] != found[4:8]  # the same prompts in another batch
     first = generate(run, seed=1).read_bytes()
     assert generate(run, seed=1).read_bytes() == first
     assert [r["text"] for r in rows(generate(run, seed=2))] != [r["text"] for r in rows(generate(run, seed=1))]
@@ -114,7 +116,9 @@ def test_a_killed_call_goes_on_with_the_same_rows(run: Path, monkeypatch: pytest
         generate(run, seed=3)
     assert not list(synthetic_files(run))  # nothing that looks finished
     part = run / "synthetic" / ".seed-3.part"
-    part.write_bytes(part.read_bytes() + b'{"text": "half a li')
+    lines = whole.splitlines(keepends=True)
+    assert part.read_bytes() == b"".join(lines[: 4 * survived])
+    part.write_bytes(b"".join(lines[: 4 * survived + 1]) + b'{"text": "half a li')  # killed while it wrote a batch
     sampled: list[int] = []
     monkeypatch.setattr(module, "load", lambda folder: Counting(load(folder), sampled))
     assert generate(run, seed=3).read_bytes() == whole
@@ -162,8 +166,14 @@ def test_diffusion_models_write_the_same_format(tmp_path: Path, name: str) -> No
 def test_the_public_start_writes_beside_the_trained_model(run: Path) -> None:
     path = generate(run, public_only=True)
     assert path.name == "public-only-seed-0.jsonl"
-    first = path.read_bytes()
-    assert generate(run, public_only=True).read_bytes() == first  # the very weights that training starts from
+    first, trained = path.read_bytes(), generate(run).read_bytes()
+    model = adapter_module("causal").load(run)
+    with torch.no_grad():
+        for parameter in model.module.parameters():
+            parameter.add_(0.5 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+    model.save(run, model.module.state_dict())
+    assert generate(run).read_bytes() != trained
+    assert generate(run, public_only=True).read_bytes() == first  # whatever was trained
     assert "public start" in rows(path)[0]["model"]
     generate(run)
     assert [p.name for p in synthetic_files(run)] == ["seed-0.jsonl"]
