@@ -133,6 +133,10 @@ def build(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> Diffusion:
     settings = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id, **recipe.model}
     if "position_ids_shared" in known:
         settings["position_ids_shared"] = recipe.switches["position_gradient"] == "batch-shared"
+    if recipe.private and settings.get("logits_mode") == 2:
+        raise RecipeError(
+            f"{recipe.id}: model.logits_mode: 2 uses the embedding outside a layer, unseen per record; use 1"
+        )
     module = code.Model(replace(config, **settings))
     if recipe.training.start != "random":
         module.load_state_dict(checkpoints.load(Path(recipe.training.start)).state_dict())

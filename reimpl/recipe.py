@@ -187,6 +187,7 @@ def load(
         if chosen not in known:
             raise RecipeError(f"{what}: expected one of {', '.join(known)}; got {chosen!r}")
     _known_keys(path, "", content, (*TOP, *VARIANTS, "scale"))
+    _tables(path, content)
     datasets = content.get("dataset", {})
     dataset = dataset or next(iter(datasets), None)
     if dataset not in datasets:
@@ -204,7 +205,8 @@ def load(
         raise RecipeError(f"{path.name}: dataset.{dataset}: expected as many prompts as labels")
     if (adapter := content.get("adapter")) not in ADAPTERS:
         raise RecipeError(f"{path.name}: adapter: expected one of {', '.join(ADAPTERS)}; got {adapter!r}")
-    chosen = float(content.get("epsilons", ["inf"])[0]) if epsilon is None else epsilon
+    first = _first_epsilon(path, content.get("epsilons", ["inf"]))
+    chosen = first if epsilon is None else epsilon
     if not chosen > 0:
         raise RecipeError(f"epsilon: expected a number above 0, or inf; got {chosen}")
     return Recipe(
@@ -242,6 +244,29 @@ def _plain(value: Any, place: str, sources: dict[str, str]) -> Any:
         sources[place] = value["source"]
         return value["value"]
     return {key: _plain(inner, f"{place}.{key}" if place else key, sources) for key, inner in value.items()}
+
+
+def _first_epsilon(path: Path, epsilons: Any) -> float:
+    try:
+        values = [float(value) for value in epsilons]
+        return values[0]
+    except (TypeError, ValueError, IndexError):
+        raise RecipeError(f'{path.name}: epsilons: expected numbers or "inf"; got {epsilons!r}') from None
+
+
+def _tables(path: Path, content: Mapping[str, Any]) -> None:
+    """RecipeError where a value stands in place of a table."""
+    places = {key: content.get(key, {}) for key in (*PARTS[:-1], *VARIANTS, "scale", "dataset")}
+    for outer in (*VARIANTS, "scale", "dataset"):
+        if isinstance(places[outer], Mapping):
+            inner = places[outer].items()
+            places |= {f"{outer}.{key}": value for key, value in inner if outer not in VARIANTS or key in PARTS}
+    for scale, overlay in content.get("scale", {}).items() if isinstance(places["scale"], Mapping) else ():
+        if isinstance(overlay, Mapping):
+            places |= {f"scale.{scale}.{key}": value for key, value in overlay.items()}
+    for place, value in places.items():
+        if not isinstance(value, Mapping):
+            raise RecipeError(f"{path.name}: {place}: expected a table; got {value!r}")
 
 
 def _known_keys(path: Path, place: str, table: Mapping[str, Any], known: tuple[str, ...]) -> None:

@@ -343,6 +343,39 @@ def test_bad_choices_end_in_one_line(tmp_path: Path, arguments: list[str], messa
     assert not (tmp_path / "out" / "recipe.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("was", "becomes", "message"),
+    [
+        ("version = 1", "version = 2", "expected version = 1"),
+        ("clip_norm = 1.0", "clip = 1.0", "training.clip: unknown"),
+        ("clip_norm = 1.0", "", "clip_norm missing"),
+        ("clip_norm = 1.0", "clip_norm = -1.0", "training.clip_norm: expected float"),
+        ("steps = 12", "steps = 12.5", "training.steps: expected int"),
+        ("steps = 12", "steps = 12\nepochs = 2", "exactly one of steps and epochs"),
+        ('labels = ["bad", "good"]', 'labels = ["bad"]', "as many prompts as labels"),
+        (
+            'position_gradient = "batch-shared"',
+            'position_gradient = "none"',
+            "expected one of per-record, batch-shared",
+        ),
+        ('epsilons = [8, "inf"]', 'epsilons = ["many"]', "epsilons: expected numbers"),
+        ("[training]", "[scale]\nsmoke = 3\n[training]", "scale.smoke: expected a table"),
+        ("dropout = 0.0", "logits_mode = 2\ndropout = 0.0", "model.logits_mode"),
+        ("dropout = 0.0", "drop = 0.0", "model.drop: unknown"),
+    ],
+)
+def test_a_bad_recipe_is_refused_by_file_key_and_what_was_expected(
+    tmp_path: Path, was: str, becomes: str, message: str
+) -> None:
+    tiny(tmp_path)
+    file = tmp_path / "tiny-diffuseq.toml"
+    file.write_text(file.read_text().replace(was, becomes, 1))
+    arguments = ["train", str(file), "--variant", "as-published", "--epsilon", "8", "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
 def test_records_read_from_a_file_are_trained_on_after_the_prompt_of_their_label(tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps({"text": f"text {i}", "label": "good"}) + "\n" for i in range(3)))
