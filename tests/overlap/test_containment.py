@@ -30,13 +30,25 @@ def matches(private: list[str], texts: list[str], **options: float) -> dict[tupl
     return {(int(r), int(g)): float(s) for r, g, s in zip(found.row, found.group, found.score, strict=True)}
 
 
+def length(a: list[int], b: list[int]) -> int:
+    hashes = [np.array([(v + 1) * 0x9E3779B97F4A7C15 % 2**64 for v in side], np.uint64) for side in (a, b)]
+    slots, masks = np.empty(4, np.int64), np.empty(4, np.uint64)
+    return int(common_subsequence(hashes[0], len(a), hashes[1], 0, len(b), slots, masks)[0])
+
+
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 5), max_size=200), st.lists(st.integers(0, 6), max_size=150))
 def test_the_bit_vectors_find_the_longest_common_subsequence(a: list[int], b: list[int]) -> None:
-    hashes = [np.array([(v + 1) * 0x9E3779B97F4A7C15 % 2**64 for v in side], np.uint64) for side in (a, b)]
-    slots, masks = np.empty(4, np.int64), np.empty(4, np.uint64)
-    length, _, _ = common_subsequence(hashes[0], len(a), hashes[1], 0, len(b), slots, masks)
-    assert length == oracle.common_subsequence([str(v) for v in a], [str(v) for v in b])
+    assert length(a, b) == oracle.common_subsequence([str(v) for v in a], [str(v) for v in b])
+
+
+@pytest.mark.parametrize("between", [0, 62, 63, 64, 126, 127, 128, 191, 192, 200])
+def test_a_word_counts_once_however_far_apart_it_stands_in_the_record(between: int) -> None:
+    """The carry passes through whole machine words in which nothing matches."""
+    record = [0, *range(1, between + 1), 0]
+    assert length(record, [0]) == 1
+    assert length(record, [0, 0]) == 2
+    assert length(record, [0, between, 0, 0]) == (3 if between else 2)
 
 
 @pytest.mark.parametrize("size", [2, 3, 5])
