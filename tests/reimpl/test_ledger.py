@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -169,6 +170,15 @@ def test_an_opacus_loop_with_physical_batches_is_counted_in_logical_steps(tmp_pa
     assert ledger["totals"]["steps_run"] == len(sizes) == 10
     assert ledger["totals"]["batches"]["records"] == sum(sizes)
     assert ledger["totals"]["accesses_not_covered"] == 1
+
+
+def test_the_example_loop_runs_and_leaves_the_ledger_of_its_steps(tmp_path: Path, repository: Path) -> None:
+    runpy.run_path(str(repository / "examples" / "opacus_loop.py"))["main"](tmp_path)
+    ledger = json.loads((tmp_path / "ledger.json").read_text())
+    Ledger.model_validate_json(json.dumps(ledger))
+    assert chain_is_whole(ledger)
+    assert ledger["totals"]["steps_run"] == ledger["declared"]["steps_accounted"] == 30
+    assert ledger["declared"]["calibrated"]["pld"] == pytest.approx(8.0, abs=0.02)
 
 
 def test_a_loop_that_breaks_leaves_the_ledger_of_the_steps_it_made(tmp_path: Path) -> None:
