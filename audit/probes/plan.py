@@ -62,8 +62,9 @@ BRIEF = Plan(
     noiseless_steps=0,
     hard_sizes=(32,),
     steps=5,
-    run_steps=10,
+    run_steps=6,
     hard_changes=1,
     own_changes=1,
     noise_steps=4,
+    batches=200,
 )
