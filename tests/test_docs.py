@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
 from pathlib import Path
+
+import pytest
 
 from audit.cards import load_card
 from audit.check import all_checks
 from audit.types import PaperCard
 
-README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:
@@ -38,17 +42,41 @@ def test_the_set_up_is_two_one_line_commands() -> None:
     ]
 
 
-def test_every_commanded_option_exists() -> None:
+def commands() -> list[tuple[str, str]]:
+    """Every line of a shell or text block of the README and the docs that calls `audit`."""
+    found = []
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for block in re.findall(r"```(?:sh|text|console)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+            lines = block.replace("\\\n", " ").splitlines()
+            found += [(page.name, line.split("#")[0].strip()) for line in lines if line.startswith("audit ")]
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize(("page", "line"), commands())
+def test_a_command_on_a_page_is_one_that_the_program_takes(page: str, line: str) -> None:
     from typer.main import get_command
 
     from audit.cli import app
 
     group = get_command(app)
-    options = {o for command in group.commands.values() for p in command.params for o in p.opts}
-    used = set(re.findall(r"(?<!\S)`?(--[a-z-]+)", README))
-    assert used - options == set()
-    named = re.findall(r"audit (run|list|explain|validate|schema|epsilon)\b", README)
-    assert set(named) <= set(group.commands)
+    name, *arguments = shlex.split(line)[1:]
+    with group.make_context("audit", [name, *arguments], resilient_parsing=False) as context:
+        sub = group.commands[name]
+        assert sub.make_context(name, arguments, parent=context)
+
+
+QUICK = ("epsilon", "list", "explain", "schema")
+
+
+@pytest.mark.parametrize("line", sorted({line for _, line in commands() if line.split()[1] in QUICK}))
+def test_a_quick_command_on_a_page_runs(line: str) -> None:
+    from typer.testing import CliRunner
+
+    from audit.cli import app
+
+    done = CliRunner().invoke(app, shlex.split(line)[1:])
+    assert done.exit_code == 0, done.output
+    assert done.output.strip()
 
 
 def test_the_dependencies_keep_torch_below_the_cuda_builds() -> None:
