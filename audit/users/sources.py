@@ -129,18 +129,19 @@ def _jsonl_sql(shards: Sequence[Shard], listed: str, columns: Columns) -> str | 
         role: _json_value(column, value, absent_is_odd=role == "text")
         for (role, column), value in zip(named.items(), first, strict=True)
     }
-    types = ", ".join(f"{_quoted(column)}: 'JSON'" for column in named.values())
+    fields = ", ".join(f"{_name(column)} JSON" for column in named.values())
+    columns_ = "{'line': " + _quoted(f"STRUCT({fields})") + "}"  # not `records`, where a line `null` is a record
     options = f"format = 'newline_delimited', auto_detect = false, maximum_object_size = {LARGEST_OBJECT}"
-    return f"{_projected(columns, read)} FROM read_json({listed}, {options}, columns = {{{types}}})"
+    return f"{_projected(columns, read)} FROM read_json({listed}, {options}, records = false, columns = {columns_})"
 
 
 def _json_value(column: str, first: Any, *, absent_is_odd: bool) -> str:
-    name = _name(column)
-    odd = f"error('odd' || left(coalesce(json_type({name}), ''), 0))"
+    value = f"line.{_name(column)}"
+    odd = f"error('odd' || left(coalesce(json_type({value}), ''), 0))"
     kinds = "'UBIGINT', 'BIGINT'" if type(first) is int else "'VARCHAR'"
     absent = odd if absent_is_odd else "NULL"  # the database does not tell a null text from a key left out
-    value = f"WHEN json_type({name}) IN ({kinds}) THEN {name} ->> '$' ELSE {odd}"
-    return f"CASE WHEN {name} IS NULL THEN {absent} {value} END"
+    kept = f"WHEN json_type({value}) IN ({kinds}) THEN {value} ->> '$' ELSE {odd}"
+    return f"CASE WHEN line IS NULL THEN {odd} WHEN {value} IS NULL THEN {absent} {kept} END"
 
 
 @contextmanager

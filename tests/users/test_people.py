@@ -81,9 +81,10 @@ def test_the_databases_reader_and_ours_give_the_same_people(tmp_path: Path, ids:
 
 @pytest.mark.parametrize(("name", "direct"), [("d.parquet", True), ("d.jsonl", True), ("d.csv", False)])
 def test_each_format_has_its_own_way(tmp_path: Path, name: str, direct: bool) -> None:
-    source = Source(find_shards(write(tmp_path / name, ["a", "b"])), Columns(unit="user"))
+    source = Source(find_shards(write(tmp_path / name, ["a", None, "b"])), Columns(text="text", unit="user"))
     with database() as db:
-        assert (source._native_sql(db) is not None) is direct
+        assert source.run(db, "SELECT count(*), count(unit), min(text) FROM {source}") == [(3, 2, "a, \"b\"\nc")]
+        assert (source._native is not None) is direct  # and stayed so: nothing was read a second time
 
 
 def test_a_quote_that_is_never_closed_loses_no_record_silently(tmp_path: Path) -> None:
