@@ -125,6 +125,7 @@ def opacus_loop(path: Path, steps: int, fail_at: int | None = None) -> list[int]
     from opacus.utils.batch_memory_manager import BatchMemoryManager
     from torch.utils.data import DataLoader, TensorDataset
 
+    torch.manual_seed(0)
     rows = TensorDataset(torch.randn(40, 3), torch.randn(40, 1))
     model = torch.nn.Linear(3, 1)
     engine = PrivacyEngine(accountant="prv")
