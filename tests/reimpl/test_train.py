@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import jsonschema
 import pytest
 import torch
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from audit.accounting.answer import answer
@@ -382,3 +384,17 @@ def test_records_read_from_a_file_are_trained_on_after_the_prompt_of_their_label
     chosen = tiny(tmp_path)
     found = train.examples(replace(chosen, data=replace(chosen.data, source=str(file))))
     assert found[0] == Example("write a good review: ", "text 0", 1, None)
+
+
+def test_the_page_on_training_names_every_switch_with_its_choices_and_options_that_exist(repository: Path) -> None:
+    page = (repository / "docs" / "training.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([a-z_]+)` \| (.+) \|$", page, re.MULTILINE))
+    assert set(rows) == set(recipe.SWITCHES)
+    for switch, choices in recipe.SWITCHES.items():
+        assert [c for c in re.findall(r"`([a-z-]+)`", rows[switch]) if c in choices] == list(choices)
+        for choice in choices:
+            voids = re.search(rf"`{choice}` ✗", rows[switch]) is not None
+            assert voids == ((switch, choice) in recipe.WHY_EPSILON_FAILS)
+    options = {o for p in get_command(app).commands["train"].params for o in p.opts}  # type: ignore[attr-defined]
+    used = {o for line in page.splitlines() if "reimpl train" in line for o in re.findall(r"--[a-z-]+", line)}
+    assert used <= options
