@@ -25,7 +25,7 @@ def sensitivity(bench: Bench) -> ProbeAnswer:
     """
     before = bench.trials
     measured, refused = _measure(bench)
-    worst, value = max(measured, key=lambda pair: (pair[1] / pair[0].bound, pair[0].bound))
+    worst, value = max(measured, key=lambda pair: (pair[1] / pair[0].bound, -pair[0].bound))
     violated = value > worst.bound * (1 + ROUNDING)
     assumed = " That records are finite and of ordinary size is taken from the loop." * bench.loop.records_checked
     turned_away = f" Refused by the step: {', '.join(refused)}." if refused else ""
@@ -96,10 +96,9 @@ def _summary(measured: MEASURED, worst: Neighbours, value: float, *, violated: b
     ordinary = [ratio for n, ratio in measured if n.is_ordinary and n.bound == worst.bound]
     usual = f" Ordinary records move it by up to {max(ordinary):.5g} C." if ordinary and not worst.is_ordinary else ""
     moved = "without bound (the sum is no longer finite)" if np.isinf(value) else f"by {value:.5g} C"
-    return (
-        f"One record moves the clipped sum {moved}, where the noise is scaled for {_times(worst.bound)}.{usual} "
-        "A guarantee is about the worst case."
-    )
+    how = "scaled for C" if worst.bound == 1 else "scaled for 2 C when a record is replaced"
+    worst_case = "A guarantee is about the worst case."
+    return f"One record moves the clipped sum {moved}, where the noise is {how}.{usual} {worst_case}"
 
 
 def _times(bound: float) -> str:
