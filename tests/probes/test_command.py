@@ -23,7 +23,7 @@ from audit.types import Severity
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = (ROOT / "docs" / "probes.md").read_text(encoding="utf-8")
-PLAIN, OPACUS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[:2]
+PLAIN, OPACUS = (code for code in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "def factory" in code)
 LOOP = """
 import torch
 from torch import nn
