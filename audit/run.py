@@ -27,6 +27,7 @@ from audit.target import Target, TargetError, resolve
 from audit.types import (
     AuditResult,
     ClaimResult,
+    CorpusOverlap,
     DataResult,
     Finding,
     Outcome,
@@ -114,6 +115,7 @@ def run_audit(
         runs=runs,
         outcomes=outcomes,
         probes=probed,
+        overlaps=_overlaps(subject, outcomes),
         waivers=waivers,
         provenance=Provenance(
             command=command[:600],
@@ -224,6 +226,12 @@ def _answer(subject: Subject, checks: Iterable[Check], tell: Progress, debug: bo
         outcomes.append(put(check, subject, debug=debug))
     tell("checking", len(outcomes), len(todo))
     return tuple(outcomes)
+
+
+def _overlaps(subject: Subject, outcomes: Iterable[Outcome]) -> tuple[CorpusOverlap, ...]:
+    """What the corpora were found to hold; nothing where the search itself failed."""
+    failed = any(outcome.error for outcome in outcomes if outcome.check == "contamination-found")
+    return () if failed else subject.overlaps
 
 
 def put(check: Check, subject: Subject, *, debug: bool = False) -> Outcome:

@@ -8,8 +8,9 @@ from functools import cached_property
 from pathlib import Path
 
 from audit.code.checkout import Checkout, read_checkout
+from audit.corpus_overlap import corpus_overlap
 from audit.records import Records
-from audit.types import ClaimResult, DatasetUse, Manifest, Mechanism, PaperCard, ProbedStep, RunResult
+from audit.types import ClaimResult, CorpusOverlap, DatasetUse, Manifest, Mechanism, PaperCard, ProbedStep, RunResult
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,12 @@ class Subject:
     def checkout(self) -> Checkout:
         """The released code, read once; empty where none was given."""
         return read_checkout(self.code) if self.code is not None else Checkout()
+
+    @cached_property
+    def overlaps(self) -> tuple[CorpusOverlap, ...]:
+        """What every corpus holds of every private dataset, in the card's order of corpora; searched once."""
+        given = [self.corpora[use.name] for use in self.card.corpus if use.name in self.corpora]
+        return tuple(corpus_overlap(private, corpus) for corpus in given for private in self.data.values())
 
     def mechanism(self, ident: str) -> Mechanism:
         return next(m for m in self.card.mechanism if m.id == ident)

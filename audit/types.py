@@ -626,6 +626,80 @@ class ProbedStep(Model):
     error: Line | None = None  # why the step could not be probed at all
 
 
+# ---------------------------------------------------------------- what a search of a corpus found
+
+
+class Proportion(Model):
+    """`count` of `of`, with the exact binomial interval (Clopper and Pearson 1934) at 95 % confidence."""
+
+    count: int = Field(ge=0)
+    of: int = Field(ge=0)
+    lower: float = Field(ge=0, le=1)
+    upper: float = Field(ge=0, le=1)
+
+
+class MatchedAt(Model):
+    """Private records whose best match has at least a score, and the people who hold one, if people are known."""
+
+    score: float = Field(gt=0, le=1)
+    records: Proportion
+    long_records: int = Field(ge=0)
+    people: Proportion | None = None
+
+
+class MatchKind(Model):
+    """Matched records of one kind: a whole text of the corpus; whole inside a longer text; in part or edited."""
+
+    kind: Literal["exact", "contained", "in-part"]
+    records: int = Field(ge=0)
+    long_records: int = Field(ge=0)
+
+
+class MinHashFigure(Model):
+    """What MinHash over whole texts would say of the matched records, by its best estimate for each."""
+
+    permutations: int
+    bands: int
+    rows_per_band: int
+    median: float | None  # estimated Jaccard similarity; None where nothing matched
+    at_half: int = Field(ge=0)  # records with an estimate of 0.5 or more
+    at_four_fifths: int = Field(ge=0)
+
+
+class PlantedRecall(Model):
+    """How many private records were found again, planted into pages of the corpus that hold none of them."""
+
+    seed: int
+    pages: int = Field(ge=1)
+    shortest: int  # words; shorter records were not planted
+    found: dict[str, Proportion]  # by kind of copy
+
+
+class CorpusOverlap(Model):
+    """What the search of one corpus for the records of one private dataset found. No text, no id.
+
+    A score is the largest share of a record's words that stands in order in one place of the corpus, verified.
+    """
+
+    private: Slug
+    corpus: Slug
+    shingle: Line
+    shingle_size: int
+    normalisation: Line
+    threshold: float  # least score of a match
+    private_records: int = Field(ge=0)
+    without_words: int = Field(ge=0)  # they match nothing
+    long_words: int  # a record of at least as many words is long; a match of a shorter one can be a common phrase
+    long_records: int = Field(ge=0)
+    corpus_texts: int = Field(ge=0)
+    pairs: int = Field(ge=0)  # verified pairs of a private text and a text of the corpus, equal private texts once
+    at_least: tuple[MatchedAt, ...] = Field(min_length=1)  # by score, ascending, from `threshold` on
+    histogram: dict[int, int]  # best score in percent, rounded down to a multiple of 5 -> matched records
+    kinds: tuple[MatchKind, ...]
+    minhash: MinHashFigure
+    recall: PlantedRecall | None = None  # None: no record or no page fit for planting
+
+
 # ---------------------------------------------------------------- the ladder
 
 
@@ -843,5 +917,6 @@ class AuditResult(Model):
     runs: tuple[RunResult, ...] = ()
     outcomes: tuple[Outcome, ...]
     probes: tuple[ProbedStep, ...] = ()
+    overlaps: tuple[CorpusOverlap, ...] = ()
     waivers: tuple[WaiverUse, ...] = ()
     provenance: Provenance

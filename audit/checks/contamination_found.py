@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from audit.check import Need, check
-from audit.overlap.search import Containment, contained
-from audit.records import Records
 from audit.subject import Subject
-from audit.types import Basis, CorpusUse, Evidence, Finding, Severity, Skip
+from audit.types import Basis, CorpusOverlap, Evidence, Finding, Severity, Skip
 
 IDENT = "contamination-found"
-TELLING_WORDS = 12  # a match of fewer words can be a common phrase
 TELLING_SCORE = 0.8  # share of a record's words from which a match is no matter of chance
 REMEDY = (
     "Say that ε covers fine-tuning alone and that these records were seen before it without noise; leave them out "
@@ -25,77 +21,60 @@ NOT_INFINITE = (
 )
 
 
-@dataclass(frozen=True)
-class Matched:
-    """What the matched records are, in numbers only."""
-
-    telling: int  # of at least TELLING_WORDS words, with a score of at least TELLING_SCORE
-    long: int  # of at least TELLING_WORDS words
-    short: int
-    exact: int  # some text of the corpus is the record and nothing else
-    people: int | None
+def _telling(found: CorpusOverlap) -> int:
+    """Long records with a score of at least TELLING_SCORE."""
+    return next(level.long_records for level in found.at_least if level.score >= TELLING_SCORE)
 
 
-def _look_at(private: Records, result: Containment) -> Matched:
-    rows = [row for row, score in enumerate(result.scores) if score]
-    long = [row for row in rows if result.words[row] >= TELLING_WORDS]
-    units = {unit for row, (_, unit) in enumerate(private.rows()) if result.scores[row] and unit is not None}
-    return Matched(
-        telling=sum(result.scores[row] >= TELLING_SCORE for row in long),
-        long=len(long),
-        short=len(rows) - len(long),
-        exact=sum(result.exact[row] for row in rows),
-        people=len(units) if private.unit_column else None,
-    )
-
-
-def _severity(matched: Matched) -> Severity:
-    if matched.telling:
+def _severity(found: CorpusOverlap) -> Severity:
+    if _telling(found):
         return Severity.HIGH
-    return Severity.MEDIUM if matched.long else Severity.LOW
+    return Severity.MEDIUM if found.at_least[0].long_records else Severity.LOW
 
 
-def _evidence(private: Records, corpus: Records, result: Containment, matched: Matched) -> Iterator[Evidence]:
-    where = f"{private.name} against {corpus.name}"
+def _evidence(subject: Subject, found: CorpusOverlap) -> Iterator[Evidence]:
+    where, matched, telling = f"{found.private} against {found.corpus}", found.at_least[0], _telling(found)
+    exact = next(kind.records for kind in found.kinds if kind.kind == "exact")
     parts = [
-        f"{matched.telling:,} records of {TELLING_WORDS} words or more with at least {TELLING_SCORE:.0%} of their "
-        f"words in order in one place, {matched.long - matched.telling:,} more with at least {result.coverage:.0%}, "
-        f"{matched.short:,} shorter ones; {matched.exact:,} are a whole text of the corpus",
-        f"{result.pairs:,} verified pairs over {result.corpus_records:,} texts",
+        f"{telling:,} records of {found.long_words} words or more with at least {TELLING_SCORE:.0%} of their "
+        f"words in order in one place, {matched.long_records - telling:,} more with at least {found.threshold:.0%}, "
+        f"{matched.records.count - matched.long_records:,} shorter ones; {exact:,} are a whole text of the corpus",
+        f"{found.pairs:,} verified pairs over {found.corpus_texts:,} texts",
     ]
     if matched.people is not None:
-        parts.append(f"{matched.people:,} people hold them")
-    parts += [f"data: {private.identity.verdict}", f"corpus: {corpus.identity.verdict}"]
+        parts.append(f"{matched.people.count:,} people hold them")
+    parts.append(f"data: {subject.data[found.private].identity.verdict}")
+    parts.append(f"corpus: {subject.corpora[found.corpus].identity.verdict}")
     yield Evidence(source="data", where=where, what="; ".join(parts))
-    yield Evidence(source="data", where=f"{where}: best score of each matched record", what=_histogram(result))
-    found = [estimate for score, estimate in zip(result.scores, result.minhash, strict=True) if score]
+    yield Evidence(source="data", where=f"{where}: best score of each matched record", what=_histogram(found))
     yield Evidence(
         source="data",
-        where=f"{where}: MinHash of whole texts, 128 permutations",
-        what=f"would report {sum(e >= 0.5 for e in found):,} of these {len(found):,} records at an estimated Jaccard "
-        f"similarity of 0.5 and {sum(e >= 0.8 for e in found):,} at 0.8: a long page hides a short text in it",
+        where=f"{where}: MinHash of whole texts, {found.minhash.permutations} permutations",
+        what=f"would report {found.minhash.at_half:,} of these {matched.records.count:,} records at an estimated "
+        f"Jaccard similarity of 0.5 and {found.minhash.at_four_fifths:,} at 0.8: a long page hides a short text in it",
     )
 
 
-def _histogram(result: Containment) -> str:
+def _histogram(found: CorpusOverlap) -> str:
     """Matched records by tenths of the score: "0.9 to 1: 12, 0.8 to 0.9: 3"."""
-    tenths = Counter(min(int(score * 10 + 1e-9), 9) for score in result.scores if score)
+    tenths: Counter[int] = Counter()
+    for percent, records in found.histogram.items():
+        tenths[min(percent // 10, 9)] += records
     return ", ".join(f"{t / 10:g} to {(t + 1) / 10:g}: {tenths[t]:,}" for t in sorted(tenths, reverse=True))
 
 
-def _finding(subject: Subject, use: CorpusUse, private: Records, result: Containment) -> Finding:
-    matched = _look_at(private, result)
-    mechanisms = use.mechanisms or (None,)
-    share = result.matched / result.private_records
+def _finding(subject: Subject, found: CorpusOverlap) -> Finding:
+    mechanisms = next(use for use in subject.card.corpus if use.name == found.corpus).mechanisms or (None,)
+    matched = found.at_least[0].records
     return Finding(
-        severity=_severity(matched),
+        severity=_severity(found),
         basis=Basis.OBSERVED,
-        summary=f"{result.matched:,} of {result.private_records:,} texts of {private.name} ({share:.2%}) are in "
-        f"the corpus {use.name}, whole or in large part. For them the guarantee reads: not covered, a model trained on "
-        f"that corpus had seen them without DP. {NOT_INFINITE}",
-        evidence=tuple(_evidence(private, subject.corpora[use.name], result, matched)),
+        summary=f"{matched.count:,} of {matched.of:,} texts of {found.private} ({matched.count / matched.of:.2%}) are "
+        f"in the corpus {found.corpus}, whole or in large part. For them the guarantee reads: not covered, a model "
+        f"trained on that corpus had seen them without DP. {NOT_INFINITE}",
+        evidence=tuple(_evidence(subject, found)),
         remedy=REMEDY,
-        claims=tuple(c for m in mechanisms for c in subject.claims_of(m, private.name)),
+        claims=tuple(c for m in mechanisms for c in subject.claims_of(m, found.private)),
     )
 
 
@@ -137,12 +116,9 @@ def contamination_found(subject: Subject) -> Iterator[Finding | Skip]:
     (`audit overlap` measures it on your own texts). Corpora that are not given. Whether the model still remembers what
     it saw. No match in a sample is not absence.
     """
-    for use in subject.card.corpus:
-        for private in subject.data.values():
-            if use.name in subject.corpora:
-                result = contained(private.texts(), subject.corpora[use.name].texts())
-                if result.matched:
-                    yield _finding(subject, use, private, result)
+    for found in subject.overlaps:
+        if found.at_least[0].records.count:
+            yield _finding(subject, found)
     skip = _not_searched(subject)
     if skip is not None:
         yield skip

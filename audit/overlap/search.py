@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the kernels and their compiler are loaded where a search is made
     import numpy as np
     import numpy.typing as npt
 
+    from audit.overlap.index import Index
     from audit.overlap.near import Groups, NearIndex
+    from audit.overlap.planting import Recovery
+    from audit.overlap.question import Question
     from audit.overlap.texts import Texts
 
     Mask = npt.NDArray[np.bool_]
+
+HOST_PAGES = 1000  # texts of the corpus, the first without a match, that records are planted into
+HOST_CHARACTERS = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -63,16 +69,20 @@ class Containment:
     By private row: `scores`, the best share of its words found in order in one window of a text, over verified
     matches, 0 where there is none; `minhash`, the estimated Jaccard similarity of record and whole text, best of
     those matches; `words`, its number of words; `exact`, whether some text is the record and nothing else.
+    `recovered` says, by kind of copy, how many records were found again that had been planted into `pages` texts of
+    the corpus; it is empty where none were asked for, or no record or text is fit for it.
     """
 
+    question: Question
     corpus_records: int
     without_words: int
-    coverage: float  # least score of a match
     pairs: int  # verified
     scores: tuple[float, ...]
     minhash: tuple[float, ...]
     words: tuple[int, ...]
     exact: tuple[bool, ...]
+    pages: int = 0
+    recovered: Mapping[str, Recovery] = field(default_factory=dict)
 
     @property
     def private_records(self) -> int:
@@ -84,11 +94,12 @@ class Containment:
         return sum(score > 0 for score in self.scores)
 
 
-def contained(private: Iterable[str], corpus: Iterable[str]) -> Containment:
+def contained(private: Iterable[str], corpus: Iterable[str], *, plants: int = 0, seed: int = 0) -> Containment:
     """Private records that corpus texts contain, whole or in large part, by `containment.found_in`.
 
     Records of fewer than six words are found only where they are the whole text. Cannot see a paraphrase or a
-    translation, and misses some of what was edited: `planting.recovery` measures how much.
+    translation, and misses some of what was edited: `plants` records of each kind of copy, drawn by `seed`, are
+    planted into the first texts without a match and looked for, to measure how much.
     """
     import numpy as np
 
@@ -96,11 +107,12 @@ def contained(private: Iterable[str], corpus: Iterable[str]) -> Containment:
     from audit.overlap.question import Question, pairs_in
     from audit.overlap.texts import batches
 
-    question = Question()
-    index = build(_all(private))
+    question, held = Question(), list(private)
+    index = build(_all(held))
     groups = len(index.units)
     scores, minhash, exact = np.zeros(groups), np.zeros(groups), np.zeros(groups, bool)
     records = pairs = 0
+    hosts: list[str] = []
     for texts in batches(corpus):
         records += len(texts)
         found = pairs_in(texts, [None] * len(texts), 0, index, question)
@@ -109,17 +121,46 @@ def contained(private: Iterable[str], corpus: Iterable[str]) -> Containment:
         np.maximum.at(minhash, group, found.minhash[found.verified])
         exact[group[found.method[found.verified] == 0]] = True
         pairs += len(group)
+        if plants:
+            _collect(hosts, texts, found.row[found.verified])
     by_row = [np.append(values, 0)[index.group] for values in (scores, minhash, index.units, exact)]
     return Containment(
+        question=question,
         corpus_records=records,
         without_words=int((index.group < 0).sum()),
-        coverage=question.threshold,
         pairs=pairs,
         scores=tuple(map(float, by_row[0])),
         minhash=tuple(map(float, by_row[1])),
         words=tuple(map(int, by_row[2])),
         exact=tuple(map(bool, by_row[3])),
+        pages=len(hosts),
+        recovered=_recovered(index, held, hosts, plants, seed),
     )
+
+
+def _collect(hosts: list[str], texts: Texts, matched: npt.NDArray[np.int64]) -> None:
+    """Add texts without a match, up to what planting takes: a page that holds a record would find its copy there."""
+    import numpy as np
+
+    length = sum(map(len, hosts))
+    for row in np.setdiff1d(np.arange(len(texts)), matched):
+        if len(hosts) >= HOST_PAGES or length >= HOST_CHARACTERS:
+            return
+        hosts.append(texts.bytes_of(int(row)).decode("utf-8", "replace"))
+        length += len(hosts[-1])
+
+
+def _recovered(
+    index: Index, private: Sequence[str], pages: Sequence[str], plants: int, seed: int
+) -> dict[str, Recovery]:
+    from audit.overlap.planting import recovery
+
+    if not plants:
+        return {}
+    try:
+        return recovery(index, private, pages, plants=plants, seed=seed)
+    except ValueError:  # nothing long enough to plant, or no page to plant into
+        return {}
 
 
 def exact_overlap(private: Iterable[str], corpus: Iterable[str]) -> OverlapResult:
