@@ -5,15 +5,18 @@ as `{ value = 256, source = "genie_train.sh:12" }`; the sources end up in `Recip
 
     version = 1
     id, paper, adapter                 adapter: diffuseq | seqdiffuseq | genie | causal | seq2seq
-    epsilons = ["inf", 8, 3]           those of the paper; --epsilon may be any other
+    epsilons = [8, 3, "inf"]           those of the paper; --epsilon may be any, the first without it
     [training]                         the fields of `Training`
+    [without-dp.training]              the same, where runs without DP (ε = inf) had other values
     [model] [generation] [evaluation]  free: for the adapter, generate.py and evaluate.py
     [dataset.<name>]                   the fields of `Data`, one table a dataset
     [as-published] [corrected]         switches (see SWITCHES); what is left out is the first, clean, choice
+    [as-published.dataset.<name>] ...  switches of a variant that differ for one dataset
     [scale.smoke] [scale.small]        tables training, model, generation, evaluation, data laid over the above
     [as-published.training] ...        the same, for one variant
 
-The order of laying over is base, variant, scale. The published scale needs no table.
+The order of laying over is base, without-dp, variant, scale. The published scale needs no table. Switches and
+[without-dp.training] are checked whole, whichever run is asked for.
 """
 
 from __future__ import annotations
@@ -30,7 +33,9 @@ FOLDER = Path(__file__).parent / "recipes"
 VARIANTS, SCALES = ("corrected", "as-published"), ("smoke", "small", "published")
 ADAPTERS = ("diffuseq", "seqdiffuseq", "genie", "causal", "seq2seq")
 PARTS = ("training", "model", "generation", "evaluation", "data")
-TOP = ("version", "id", "paper", "adapter", "epsilons", "training", "model", "generation", "evaluation", "dataset")
+TABLES = ("training", "model", "generation", "evaluation", "dataset", "without-dp", "scale", *VARIANTS)
+OUTER = ("dataset", "without-dp", "scale")  # hold tables only
+TOP = ("version", "id", "paper", "adapter", "epsilons", *TABLES)
 
 SWITCHES: dict[str, tuple[str, ...]] = {  # the first choice is the clean one
     "position_gradient": ("per-record", "batch-shared"),
@@ -177,7 +182,7 @@ def load(
 ) -> Recipe:
     """The recipe of an id or a TOML file, resolved. dataset: the first of the file without one; epsilon likewise.
 
-    RecipeError: no such recipe, an unknown key or choice, a value of the wrong kind.
+    RecipeError: no such recipe, an unknown key or choice, a value of the wrong kind, no ε in the file nor asked for.
     """
     path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
     content = _read(path, name)
@@ -186,16 +191,16 @@ def load(
     for what, chosen, known in (("variant", variant, VARIANTS), ("scale", scale, SCALES)):
         if chosen not in known:
             raise RecipeError(f"{what}: expected one of {', '.join(known)}; got {chosen!r}")
-    _known_keys(path, "", content, (*TOP, *VARIANTS, "scale"))
     _tables(path, content)
+    _known_content(path, content)
     datasets = content.get("dataset", {})
     dataset = dataset or next(iter(datasets), None)
-    if dataset not in datasets:
+    if dataset is None or dataset not in datasets:
         raise RecipeError(f"{path.name}: dataset: expected one of {', '.join(datasets)}; got {dataset!r}")
-    overlays = content.get(variant, {}), content.get("scale", {}).get(scale, {})
-    _known_keys(path, f"scale.{scale}", overlays[1], PARTS)
+    chosen_epsilon = _epsilon(path, content.get("epsilons", []), epsilon)
+    without_dp = {} if math.isfinite(chosen_epsilon) else content.get("without-dp", {})
     parts = {part: dict(content.get(part, {})) for part in PARTS} | {"data": {"name": dataset, **datasets[dataset]}}
-    for overlay in overlays:
+    for overlay in (without_dp, content.get(variant, {}), content.get("scale", {}).get(scale, {})):
         for part in PARTS:
             parts[part] |= overlay.get(part, {})
     training, data = _fields(path, "training", Training, parts), _fields(path, "data", Data, parts)
@@ -205,20 +210,16 @@ def load(
         raise RecipeError(f"{path.name}: dataset.{dataset}: expected as many prompts as labels")
     if (adapter := content.get("adapter")) not in ADAPTERS:
         raise RecipeError(f"{path.name}: adapter: expected one of {', '.join(ADAPTERS)}; got {adapter!r}")
-    first = _first_epsilon(path, content.get("epsilons", ["inf"]))
-    chosen = first if epsilon is None else epsilon
-    if not chosen > 0:
-        raise RecipeError(f"epsilon: expected a number above 0, or inf; got {chosen}")
     return Recipe(
         id=content["id"],
         paper=content.get("paper", ""),
         adapter=adapter,
         variant=variant,
         scale=scale,
-        epsilon=chosen,
+        epsilon=chosen_epsilon,
         training=training,
         data=data,
-        switches=_switches(path, variant, {k: v for k, v in overlays[0].items() if k not in PARTS}),
+        switches=_switches(content.get(variant, {}), dataset),
         **{part: parts[part] for part in ("model", "generation", "evaluation")},
         sources=sources,
     )
@@ -246,27 +247,57 @@ def _plain(value: Any, place: str, sources: dict[str, str]) -> Any:
     return {key: _plain(inner, f"{place}.{key}" if place else key, sources) for key, inner in value.items()}
 
 
-def _first_epsilon(path: Path, epsilons: Any) -> float:
+def _epsilon(path: Path, listed: Any, asked: float | None) -> float:
+    """What is asked for, else the first that is listed. Silence is refused: it is no wish to train without DP."""
+    numbers: list[Any] = listed if isinstance(listed, list) else [None]
     try:
-        values = [float(value) for value in epsilons]
-        return values[0]
-    except (TypeError, ValueError, IndexError):
-        raise RecipeError(f'{path.name}: epsilons: expected numbers or "inf"; got {epsilons!r}') from None
+        values = [float(value) for value in numbers]
+    except (TypeError, ValueError):
+        raise RecipeError(f'{path.name}: epsilons: expected numbers or "inf"; got {listed!r}') from None
+    if asked is None and not values:
+        raise RecipeError(f"{path.name}: epsilons: none listed; give --epsilon (inf trains without DP)")
+    chosen = values[0] if asked is None else asked
+    if not chosen > 0:
+        raise RecipeError(f"epsilon: expected a number above 0, or inf; got {chosen}")
+    return chosen
 
 
 def _tables(path: Path, content: Mapping[str, Any]) -> None:
     """RecipeError where a value stands in place of a table."""
-    places = {key: content.get(key, {}) for key in (*PARTS[:-1], *VARIANTS, "scale", "dataset")}
-    for outer in (*VARIANTS, "scale", "dataset"):
-        if isinstance(places[outer], Mapping):
-            inner = places[outer].items()
-            places |= {f"{outer}.{key}": value for key, value in inner if outer not in VARIANTS or key in PARTS}
-    for scale, overlay in content.get("scale", {}).items() if isinstance(places["scale"], Mapping) else ():
-        if isinstance(overlay, Mapping):
-            places |= {f"scale.{scale}.{key}": value for key, value in overlay.items()}
-    for place, value in places.items():
+    for place, value in _places(content):
         if not isinstance(value, Mapping):
             raise RecipeError(f"{path.name}: {place}: expected a table; got {value!r}")
+
+
+def _places(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Where the schema has a table, outer ones first, with what stands there."""
+    for outer in TABLES:
+        table = content.get(outer, {})
+        yield outer, table
+        inner = (*PARTS, "dataset") if outer in VARIANTS else table if outer in OUTER else ()
+        yield from ((f"{outer}.{key}", table[key]) for key in inner if key in table)
+    nested = [("scale", scale) for scale in content.get("scale", {})]
+    nested += [(variant, "dataset") for variant in VARIANTS if "dataset" in content.get(variant, {})]
+    for outer, key in nested:
+        yield from ((f"{outer}.{key}.{last}", value) for last, value in content[outer][key].items())
+
+
+def _known_content(path: Path, content: Mapping[str, Any]) -> None:
+    """RecipeError for a key, switch or dataset that nothing reads, whichever run is asked for."""
+    _known_keys(path, "", content, TOP)
+    _known_keys(path, "scale", content.get("scale", {}), SCALES)
+    for scale, table in content.get("scale", {}).items():
+        _known_keys(path, f"scale.{scale}", table, PARTS)
+    without_dp = content.get("without-dp", {})
+    _known_keys(path, "without-dp", without_dp, ("training",))
+    _known_fields(path, "without-dp.training", Training, without_dp.get("training", {}))
+    for variant in VARIANTS:
+        table = content.get(variant, {})
+        of_datasets = table.get("dataset", {})
+        _known_switches(path, variant, {k: v for k, v in table.items() if k not in (*PARTS, "dataset")})
+        _known_keys(path, f"{variant}.dataset", of_datasets, tuple(content.get("dataset", {})))
+        for dataset, switches in of_datasets.items():
+            _known_switches(path, f"{variant}.dataset.{dataset}", switches)
 
 
 def _known_keys(path: Path, place: str, table: Mapping[str, Any], known: tuple[str, ...]) -> None:
@@ -277,16 +308,22 @@ def _known_keys(path: Path, place: str, table: Mapping[str, Any], known: tuple[s
 
 def _fields(path: Path, part: str, kind: Any, parts: Mapping[str, Any]) -> Any:
     """A Training or Data, every key known and of the declared kind."""
-    table = {key: tuple(value) if isinstance(value, list) else value for key, value in parts[part].items()}
-    declared = {f.name: f for f in fields(kind)}
-    _known_keys(path, part, table, tuple(declared))
-    for key, value in table.items():
-        if not _fits(value, str(declared[key].type)):
-            raise RecipeError(f"{path.name}: {part}.{key}: expected {declared[key].type}; got {value!r}")
-    missing = [name for name, f in declared.items() if f.default is MISSING and name not in table]
+    table = _known_fields(path, part, kind, parts[part])
+    missing = [f.name for f in fields(kind) if f.default is MISSING and f.name not in table]
     if missing:
         raise RecipeError(f"{path.name}: {part}: {', '.join(missing)} missing")
     return kind(**table)
+
+
+def _known_fields(path: Path, place: str, kind: Any, table: Mapping[str, Any]) -> dict[str, Any]:
+    """The table with tuples for lists. RecipeError for a key that is no field of kind, or a value not of its type."""
+    declared = {f.name: str(f.type) for f in fields(kind)}
+    _known_keys(path, place, table, tuple(declared))
+    found = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+    for key, value in found.items():
+        if not _fits(value, declared[key]):
+            raise RecipeError(f"{path.name}: {place}.{key}: expected {declared[key]}; got {value!r}")
+    return found
 
 
 def _fits(value: Any, declared: str) -> bool:
@@ -303,12 +340,15 @@ def _kinds(value: Any, kinds: list[str]) -> Iterator[bool]:
     yield "tuple[str, ...]" in kinds and isinstance(value, tuple) and all(isinstance(item, str) for item in value)
 
 
-def _switches(path: Path, variant: str, chosen: Mapping[str, Any]) -> dict[str, str]:
-    _known_keys(path, variant, chosen, tuple(SWITCHES))
-    found = {key: str(chosen.get(key, choices[0])) for key, choices in SWITCHES.items()}
-    for key, value in found.items():
-        digits = key == "noise_seed" and value.isdigit()
-        if value not in SWITCHES[key] and not digits:
-            choices = ", ".join(SWITCHES[key])
-            raise RecipeError(f"{path.name}: {variant}.{key}: expected one of {choices}; got {value!r}")
-    return found
+def _known_switches(path: Path, place: str, table: Mapping[str, Any]) -> None:
+    _known_keys(path, place, table, tuple(SWITCHES))
+    for key, value in table.items():
+        digits = key == "noise_seed" and str(value).isdecimal()
+        if str(value) not in SWITCHES[key] and not digits:
+            raise RecipeError(f"{path.name}: {place}.{key}: expected one of {', '.join(SWITCHES[key])}; got {value!r}")
+
+
+def _switches(variant: Mapping[str, Any], dataset: str) -> dict[str, str]:
+    """Every switch: the clean choice, under that of the variant, under that of the variant for this dataset."""
+    chosen = {**variant, **variant.get("dataset", {}).get(dataset, {})}
+    return {key: str(chosen.get(key, choices[0])) for key, choices in SWITCHES.items()}
