@@ -26,7 +26,8 @@ class Plan:
         hard_sizes: batch sizes (of `sizes`) into which hard records are put.
         steps: steps of a scripted replay; run_steps: most steps of a replay of the loop's own run.
         hard_changes: hard records put in for the record that a scripted replay changes.
-        own_changes: the last of these changes, made in replays of the loop's own run.
+        own_changes, own_records: the last of these changes, made in replays of the loop's own run, each to so many
+            records: a rule that stops or branches by a threshold shows only where a record tips it.
         noise_runs, noise_steps: runs and steps whose noise is tested; up to ten times the steps where the model is
             so small that they hold fewer than `coordinates` numbers.
         batches: logical batches looked at for the sampler.
@@ -43,6 +44,7 @@ class Plan:
     run_steps: int = 64
     hard_changes: int = 3
     own_changes: int = 4
+    own_records: int = 24
     noise_runs: int = 2
     noise_steps: int = 10
     coordinates: int = 50_000
@@ -65,6 +67,7 @@ BRIEF = Plan(
     run_steps=6,
     hard_changes=1,
     own_changes=1,
+    own_records=1,
     noise_steps=4,
     batches=200,
 )

@@ -59,9 +59,10 @@ def _found(bench: Bench, script: Script, first: Trace) -> Iterator[tuple[str, Di
     if bench.has_batches:
         # The loop's own run to its end (at most run_steps); the number of records stays, so a record is replaced.
         own = trace(bench, None)
-        index = next((i for batch in own.batches for i in batch), 0)
-        for change in _changes(bench, index)[1:][-bench.plan.own_changes :]:
-            yield from _compared(bench, None, own, change)
+        drawn_first = list(dict.fromkeys(i for batch in own.batches for i in batch)) or [0]
+        for index in drawn_first[: bench.plan.own_records]:
+            for change in _changes(bench, index)[1:][-bench.plan.own_changes :]:
+                yield from _compared(bench, None, own, change)
 
 
 def _compared(

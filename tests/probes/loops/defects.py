@@ -439,25 +439,30 @@ def clipped_in_half_precision() -> Loop:
     return summing(total_of)
 
 
-def stops_when_the_loss_is_low() -> Loop:
-    """Training ends as soon as the raw loss of a batch falls below a threshold."""
+def stops_when_the_loss_rises() -> Loop:
+    """Training ends when the raw mean loss of a batch was above the best one twice in a row."""
 
     def start(records: Sequence[Any], seed: int, entropy: int) -> Run:
         torch.manual_seed(seed)
         model = Tiny()
         noise, coins = torch.Generator().manual_seed(entropy), torch.Generator().manual_seed(entropy + 1)
-        done = [False]
+        best, worse = [float("inf")], [0]
 
         def step(batch: Sequence[Example], tap: Tap) -> None:
-            if done[0]:
+            if worse[0] >= 2:
                 return
             total = clipped_sum(model, batch)
             descend(model, tap(total, noised(total, noise)))
-            losses = [float(loss_of(model, e)) for e in batch]
-            done[0] = bool(losses) and min(losses) < 0.4
+            if batch:
+                mean = float(torch.stack([loss_of(model, e).detach() for e in batch]).mean())
+                worse[0] = 0 if mean < best[0] else worse[0] + 1
+                best[0] = min(best[0], mean)
 
         def batches() -> Iterator[list[int]]:
-            return (batch for batch in poisson(len(records), coins) if not done[0])
+            for batch in poisson(len(records), coins):
+                if worse[0] >= 2:
+                    return
+                yield batch
 
         return Run(model, step, batches)
 
@@ -489,7 +494,7 @@ ALL = (
     weights_by_the_labels_of_the_batch,
     a_layer_that_nobody_shows,
     clipped_in_half_precision,
-    stops_when_the_loss_is_low,
+    stops_when_the_loss_rises,
 )
 
 
