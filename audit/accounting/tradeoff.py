@@ -14,6 +14,7 @@ from audit.accounting.inputs import require_probability
 from audit.accounting.pairs import Parts
 
 FALSE_POSITIVE_RATES = (0.001, 0.01)
+SETTLED = 2e-2  # a step of refinement quarters the lattice: one that moves so little leaves about a thousandth
 
 
 @dataclass(frozen=True)
@@ -81,4 +82,4 @@ def _priced_slopes(
     for rate in rates:
         powers = [power(float(e), float(d), rate) for e, d in zip(grid, curve, strict=True)]
         slopes.append(float(grid[int(np.argmin(powers))]))
-    return slopes, pld.deltas(parts, [*slopes, 0.0])
+    return slopes, pld.deltas(parts, [*slopes, 0.0], SETTLED)

@@ -8,7 +8,7 @@ from audit.check import check
 from audit.evidence import caution, from_fact, observed_in, readings_alone
 from audit.subject import Subject
 from audit.training import value
-from audit.types import Basis, CorpusUse, Finding, Mechanism, Severity, Skip
+from audit.types import Basis, CorpusUse, Finding, Known, Mechanism, Severity, Skip
 
 IDENT = "contamination-unchecked"
 REMEDY = (
@@ -27,11 +27,17 @@ def _finding(subject: Subject, mechanism: Mechanism, corpora: list[CorpusUse]) -
     known = [subject.manifests.get(corpus.manifest or "") for corpus in corpora]
     names = ", ".join(m.name if m else c.name for m, c in zip(known, corpora, strict=True))
     facts = [fact for corpus in corpora if (fact := corpus.overlap_checked) is not None]
+    by_code = all(fact.known in (Known.CODE, Known.EXECUTED) for fact in facts)
+    unsought = (
+        "the released code holds no search for the private texts in it, and no source read tells of one"
+        if by_code
+        else "the private texts were not looked for in it"
+    )
     return Finding(
         severity=Severity.MEDIUM,
-        basis=Basis.READ,
-        summary=f"{mechanism.model} builds on public training data ({names}) in which the private texts were not "
-        "looked for. The stated ε covers fine-tuning, not what was learnt before it." + caution(*facts),
+        basis=Basis.SILENCE if by_code else Basis.READ,
+        summary=f"{mechanism.model} builds on public training data ({names}): {unsought}. The stated ε covers "
+        "fine-tuning, not what was learnt before it." + caution(*facts),
         evidence=(
             *(from_fact(f, f"{c.name}: overlap was not looked for") for f, c in zip(facts, corpora, strict=True)),
             *observed_in(subject, IDENT, mechanism.id),
@@ -56,8 +62,8 @@ def _why_unknown(corpora: list[CorpusUse]) -> str:
 def contamination_unchecked(subject: Subject) -> Iterator[Finding | Skip]:
     """## What it looks for
 
-    Every pretraining corpus or public starting point of a model of which paper or code says that the private
-    records were not looked for in it. Pairs whose corpus and data are given are left to `contamination-found`.
+    Every pretraining corpus or public starting point of a model of which a source says that the private records
+    were not looked for in it, or whose released code, read whole, holds no such search. Pairs whose corpus and data are given are left to `contamination-found`.
 
     ## Why it matters
 
@@ -68,7 +74,8 @@ def contamination_unchecked(subject: Subject) -> Iterator[Finding | Skip]:
     ## What it cannot see
 
     Whether there is overlap. Where the sources say nothing, the search may have been made and not reported: that
-    is no finding, and the check says what it would need. It knows only the corpora that the card names.
+    is no finding, and the check says what it would need; released code without a search is a finding of low
+    confidence, for the search may have been made elsewhere. It knows only the corpora that the card names.
     """
     judged, unknown = set(), []
     for mechanism in subject.card.mechanism:

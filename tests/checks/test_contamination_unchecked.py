@@ -11,7 +11,7 @@ from audit.check import all_checks
 from audit.records import open_records
 from audit.run import put
 from audit.subject import Subject
-from audit.types import Basis, Outcome, PaperCard, Status
+from audit.types import Basis, Confidence, Known, Outcome, PaperCard, Status
 
 CASES = Path(__file__).parent.parent / "cases/contamination-unchecked"
 CHECK = all_checks()["contamination-unchecked"]
@@ -74,3 +74,14 @@ def test_a_corpus_without_mechanisms_stands_for_all_of_them() -> None:
         }
     )
     assert len(answer(Subject(both)).findings) == 2
+
+
+def test_code_without_a_search_is_a_finding_of_low_confidence_that_says_so() -> None:
+    one = card("bad/said-not-checked")
+    by_code = one.corpus[0].overlap_checked.model_copy(update={"known": Known.CODE})
+    corpus = one.corpus[0].model_copy(update={"overlap_checked": by_code})
+    (finding,) = answer(Subject(one.model_copy(update={"corpus": (corpus,)}))).findings
+    assert finding.confidence is Confidence.LOW
+    assert "released code holds no search" in finding.summary
+    (said,) = answer(Subject(one)).findings
+    assert said.confidence is not Confidence.LOW
