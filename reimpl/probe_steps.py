@@ -21,7 +21,7 @@ from reimpl import checkpoints, dpsgd, vocabulary
 from reimpl.diffusion import Diffusion
 from reimpl.trainable import Batch, Example
 
-RECORDS, BATCH_SIZE, PHYSICAL, STEPS = 64, 16, 8, 24
+RECORDS, BATCH_SIZE, PHYSICAL, STEPS = 64, 16, 32, 24
 HEAVIEST = 1000  # largest weight 1 / (T p_t) that the loss-aware sampler can give a record
 SEED = {"diffuseq": 102, "genie": 101}  # as published, where one is
 PUBLISHED = {
