@@ -20,6 +20,9 @@ FORBIDDEN = {
 }
 # room -> the rooms of `audit` it may import, besides itself
 COMPUTING = {"accounting": set(), "overlap": set()}
+# what only the command line does; the rest returns, raises, or writes to a console it is given
+SPEAKS = {"print", "input", "exit", "quit", "SystemExit", "sys.exit", "os.getenv", "os.environ", "os.environ.get"}
+SPEAKS |= {"Console", "sys.stdout.write", "sys.stderr.write", "typer.echo", "typer.prompt", "typer.Exit"}
 ORDER = ["types", "records", "subject", "check", "checks", "run", "cli"]
 
 
@@ -40,6 +43,15 @@ def imports(path: Path) -> set[str]:
     return found
 
 
+def used(path: Path) -> set[str]:
+    """Everything called, raised or looked into by a key, as it is written."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    found = [n.func for n in nodes if isinstance(n, ast.Call)]
+    found += [n.value for n in nodes if isinstance(n, ast.Subscript)]
+    found += [n.exc for n in nodes if isinstance(n, ast.Raise) and n.exc is not None]
+    return {ast.unparse(n) for n in found}
+
+
 def within(name: str, package: str) -> bool:
     return name == package or name.startswith(f"{package}.")
 
@@ -48,14 +60,21 @@ def within(name: str, package: str) -> bool:
 def test_packages_that_must_not_meet_do_not_import_each_other(package: str) -> None:
     for name, path in modules(package):
         for other in FORBIDDEN[package]:
-            if name == "audit.cli" and other == "reports":
+            if within(name, "audit.cli") and other == "reports":
                 continue
             assert not [i for i in imports(path) if within(i, other)], f"{name} imports {other}"
 
 
 def test_only_the_command_line_imports_reports() -> None:
     importers = [name for name, path in modules("audit") if any(within(i, "reports") for i in imports(path))]
-    assert importers == ["audit.cli"]
+    assert importers
+    assert not [name for name in importers if not within(name, "audit.cli")]
+
+
+def test_only_the_command_line_prints_exits_or_reads_the_environment() -> None:
+    doers = {name for name, path in modules("audit") if used(path) & SPEAKS}
+    assert "audit.cli" in doers
+    assert not {name for name in doers if not within(name, "audit.cli")}
 
 
 @pytest.mark.parametrize("room", sorted(COMPUTING))
