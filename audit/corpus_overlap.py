@@ -10,7 +10,7 @@ from statistics import median
 from audit.overlap.search import Containment, contained
 from audit.overlap.statistics import share
 from audit.records import Records
-from audit.types import CorpusOverlap, MatchedAt, MatchKind, MinHashFigure, PlantedRecall, Proportion
+from audit.types import CorpusOverlap, MatchedAt, MatchKind, MinHashFigure, PlantedKind, PlantedRecall, Proportion
 
 LONG_WORDS = 12  # a match of fewer words can be a common phrase; shorter records are not planted either
 SCORES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -109,5 +109,7 @@ def _recall(found: Containment) -> PlantedRecall | None:
         seed=SEED,
         pages=found.pages,
         shortest=LONG_WORDS,
-        found={kind: _proportion(one.found, one.planted) for kind, one in found.recovered.items()},
+        kinds=tuple(
+            PlantedKind(kind=kind, found=_proportion(one.found, one.planted)) for kind, one in found.recovered.items()
+        ),
     )

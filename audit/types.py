@@ -666,13 +666,20 @@ class MinHashFigure(Model):
     at_four_fifths: int = Field(ge=0)
 
 
+class PlantedKind(Model):
+    """How many of the plants of one kind of copy were found."""
+
+    kind: Line
+    found: Proportion
+
+
 class PlantedRecall(Model):
     """How many private records were found again, planted into pages of the corpus that hold none of them."""
 
     seed: int
     pages: int = Field(ge=1)
     shortest: int  # words; shorter records were not planted
-    found: dict[str, Proportion]  # by kind of copy
+    kinds: tuple[PlantedKind, ...] = Field(min_length=1)
 
 
 class CorpusOverlap(Model):

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports import numbers
+from reports.overlap_svg import scores_svg
 from reports.users_svg import users_svg
 from reports.view import safe_url, view
 
@@ -60,5 +61,6 @@ def environment() -> Environment:
         as_float=numbers.as_float,
         cap_epsilon=lambda cap: numbers.bracket(*map(numbers.as_float, (cap["epsilon_lower"], cap["epsilon_upper"]))),
         users_svg=lambda counts, claim: Markup(users_svg(counts, claim)),  # noqa: S704 (numbers alone)
+        scores_svg=lambda overlap: Markup(scores_svg(overlap)),  # noqa: S704 (numbers alone)
     )
     return made

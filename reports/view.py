@@ -14,6 +14,7 @@ from reports.curve_svg import curve_for
 from reports.findings import counted, findings, skips
 from reports.headline import RATES, meanings, steps
 from reports.numbers import as_float
+from reports.overlap import searches
 from reports.probes import probe_tables
 from reports.quote import quotes
 from reports.runs import run_tables
@@ -58,6 +59,7 @@ def view(result: Json) -> dict[str, Any]:
         "data": result["data"],
         "runs": run_tables(result) if result.get("runs") else [],
         "probes": probe_tables(result.get("probes", ())),
+        "overlaps": searches(result),
         "waivers": result.get("waivers", []),
         "publication": answers(result["outcomes"]),
         "publication_states": STATES,
