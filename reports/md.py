@@ -55,6 +55,9 @@ def _blocks(v: Mapping[str, Any]) -> Iterator[str]:
         yield "No check found anything."
     yield "## Not judged"
     yield "\n".join(map(_open, v["skips"])) or "Every check had what it needed."
+    if v["overlaps"]:
+        yield "## Private texts in pretraining corpora"
+        yield "\n".join(f"- {inert(s.answer)} {inert(s.recall)}" for s in v["overlaps"])
     yield f"## Limits\n\n{inert(paper['caveat'])}"
     yield f"## To quote and repeat this audit\n\n{inert(v['quotes']['sentence'])}"
     yield _code(v["provenance"]["command"])

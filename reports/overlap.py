@@ -13,7 +13,7 @@ Json = Mapping[str, Any]
 KINDS = {
     "exact": "exact: a text of the corpus is the record and nothing else",
     "contained": "contained: all of its words in order in one place of another text",
-    "in-part": "in part or edited",
+    "in-part": "in part or edited: fewer of its words",
 }
 FILES = {"sample": "a sample", "unknown": "not known to be whole"}
 NBSP = "\N{NO-BREAK SPACE}"
@@ -31,7 +31,7 @@ class Search:
     limits: tuple[str, ...]
     kinds: tuple[tuple[str, ...], ...]  # kind, records, long records
     levels: tuple[tuple[str, ...], ...]  # score, records, interval, long records[, people, interval]
-    planted: tuple[tuple[str, ...], ...]  # kind of copy, found, share, interval
+    planted: tuple[tuple[str, ...], ...]  # kind of copy, found, interval of the share
     minhash: str
     options: str
     overlap: Json
@@ -113,7 +113,7 @@ def _recalled(kind: Json) -> float:
 def _planted(found: Json) -> tuple[tuple[str, ...], ...]:
     kinds = found["recall"]["kinds"] if found["recall"] else ()
     proportions = [(kind["kind"], kind["found"]) for kind in kinds]
-    return tuple((name, f"{p['count']:,} of {p['of']:,}", _share(p), interval(p)) for name, p in proportions)
+    return tuple((name, f"{p['count']:,} of {p['of']:,}", interval(p)) for name, p in proportions)
 
 
 def _limits(found: Json, verdicts: Mapping[tuple[str, str], str]) -> Sequence[str]:

@@ -13,7 +13,7 @@ from audit.check import all_checks
 from audit.records import open_records
 from audit.run import put
 from audit.subject import Subject
-from audit.types import Basis, Manifest, Outcome, Severity, Status
+from audit.types import AuditResult, Basis, Manifest, Outcome, Severity, Status
 
 CARD = Path(__file__).parent.parent / "cases/contamination-found/good/nothing-shared/card.toml"
 LONG = "the soup was cold and the waiter was very kind to all of us"
@@ -79,6 +79,54 @@ def test_a_corpus_that_is_not_given_is_named(tmp_path: Path) -> None:
     outcome = put(all_checks()["contamination-found"], Subject(both, data=data, corpora=corpora))
     assert outcome.status is Status.SKIPPED
     assert "not given: books" in outcome.skips[0].reason
+
+
+def audited(tmp_path: Path, private: list[tuple[str, str]], corpus: list[str]) -> AuditResult:
+    data = records(tmp_path / "r.jsonl", "reviews", private)
+    web = records(tmp_path / "w.jsonl", "web", [(text, "") for text in corpus] + [("x", "y")])
+    return run_audit(CARD.parent, data={"reviews": f"{data.path},unit=who"}, corpora={"web": str(web.path)})
+
+
+def test_the_result_counts_every_matched_record_once_by_kind_and_once_by_score(tmp_path: Path) -> None:
+    private = [(LONG, "ann"), (OTHER, "ann"), (f"{LONG} {OTHER} and more of it", "bob"), ("nothing like it", "cy")]
+    (found,) = audited(tmp_path, private, [LONG.upper(), f"zero {OTHER} zero"]).overlaps
+    assert {kind.kind: kind.records for kind in found.kinds} == {"exact": 1, "contained": 1, "in-part": 1}
+    assert {kind.kind: kind.long_records for kind in found.kinds} == {"exact": 1, "contained": 0, "in-part": 1}
+    assert found.histogram == {45: 1, 100: 2}  # 13 of the third one's 28 words are in one place
+    people = {level.score: level.people.count for level in found.at_least if level.people}
+    assert people == {0.45: 2, 0.5: 1, 0.6: 1, 0.7: 1, 0.8: 1, 0.9: 1, 1.0: 1}
+    assert [level.records.of for level in found.at_least] == [4] * 7
+    assert not any(word in found.model_dump_json() for word in ("ann", "soup", "noodles"))
+
+
+def test_a_clean_search_carries_the_recall_of_records_planted_into_this_corpus(tmp_path: Path) -> None:
+    result = audited(tmp_path, [(LONG, "a"), (OTHER, "b")], [f"one two three {n}" for n in range(30)])
+    (outcome,) = (o for o in result.outcomes if o.check == "contamination-found")
+    assert not outcome.findings
+    (found,) = result.overlaps
+    assert found.at_least[0].records.count == 0
+    assert found.recall is not None
+    assert found.recall.pages == 31
+    first = found.recall.kinds[0]
+    assert (first.kind, first.found.count, first.found.of) == ("verbatim", 200, 200)
+
+
+def test_recall_is_not_claimed_where_nothing_can_be_planted(tmp_path: Path) -> None:
+    for private, corpus in ((OTHER, OTHER.upper()), (LONG, LONG)):
+        data = records(tmp_path / "r.jsonl", "reviews", [(private, "a"), (private, "b")])
+        web = records(tmp_path / "w.jsonl", "web", [(corpus, ""), (corpus, "")])
+        (found,) = Subject(load_card(CARD), data={"reviews": data}, corpora={"web": web}).overlaps
+        assert found.at_least[0].records.count == 2
+        assert found.recall is None  # eleven words are too few to plant; a page that holds a record would find it
+
+
+def test_a_search_that_fails_leaves_the_rest_of_the_audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audit.subject.corpus_overlap", lambda private, corpus: 1 / 0)
+    result = audited(tmp_path, [(LONG, "a"), (OTHER, "b")], [LONG])
+    (outcome,) = (o for o in result.outcomes if o.check == "contamination-found")
+    assert outcome.status is Status.FAILED
+    assert result.overlaps == ()
+    assert result.claims
 
 
 def test_two_snapshots_of_one_source_are_found_in_each_other(test_data: Path) -> None:
