@@ -63,7 +63,8 @@ def contamination_unchecked(subject: Subject) -> Iterator[Finding | Skip]:
     """## What it looks for
 
     Every pretraining corpus or public starting point of a model of which a source says that the private records
-    were not looked for in it, or whose released code, read whole, holds no such search. Pairs whose corpus and data are given are left to `contamination-found`.
+    were not looked for in it, or whose released code, read whole, holds no such search. Pairs whose corpus and
+    data are given are left to `contamination-found`.
 
     ## Why it matters
 

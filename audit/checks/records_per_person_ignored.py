@@ -93,8 +93,8 @@ def _caps(subject: Subject, dataset: DatasetUse) -> Iterator[Evidence]:
         yield Evidence(
             source="accounting",
             where=f"at most {most} record{'s' * (most > 1)} of each person, for {claim.label if claim else ''}"[:600],
-            what=f"keeps {cap.records_kept:,} records and takes some from {cap.people_affected:,} people; a person's ε is "
-            f"{cap.epsilon_lower:.4g} to {cap.epsilon_upper:.4g} at the same noise, steps and sampling probability; "
+            what=f"keeps {cap.records_kept:,} records and takes some from {cap.people_affected:,} people; a person's ε "
+            f"is {cap.epsilon_lower:.4g} to {cap.epsilon_upper:.4g} at the same noise, steps and sampling probability; "
             f"{needed} for a person",
         )
 
