@@ -131,7 +131,7 @@ def test_a_run_writes_result_and_report_and_says_where(folder: Path, tmp_path: P
     assert answer.returncode == 0, answer.stderr
     assert (tmp_path / "out" / "small" / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     result = json.loads((tmp_path / "out" / "small" / "result.json").read_text(encoding="utf-8"))
-    judged = {"claims", "data", "outcomes", "probes", "runs", "waivers"}
+    judged = {"claims", "data", "outcomes", "overlaps", "probes", "runs", "waivers"}
     assert set(result) == {"version", "paper", "provenance"} | judged
     assert "result.json" in answer.stdout
 
