@@ -24,6 +24,9 @@ MAX_STRING = 4_000
 MAX_DEPTH = 12
 MOST_COMPLAINTS = 20
 
+# Also line and paragraph separators; spaces of other widths are harmless and come with text pasted from a PDF.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
 M = TypeVar("M", bound=BaseModel)
 Path_ = tuple[str | int, ...]
 
@@ -157,7 +160,7 @@ def _unfit_strings(node: Any, place: Path_) -> Iterator[tuple[Path_, str]]:
     elif isinstance(node, str):
         if len(node) > MAX_STRING:
             yield place, f"expected at most {MAX_STRING} characters, found {len(node):,}; shorten it"
-        elif re.search(r"[^\S \n\t]|[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", node):
+        elif _CONTROL.search(node):
             yield place, "expected text without control characters; remove them"
     elif isinstance(node, list):
         for index, item in enumerate(node):
