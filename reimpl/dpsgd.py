@@ -18,7 +18,7 @@ import hashlib
 import secrets
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -30,6 +30,7 @@ from reimpl.bookkeeping import BookKeeper, clip_factors, supports
 from reimpl.trainable import Batch, Example, Trainable
 
 warnings.filterwarnings("ignore", message="Full backward hook is firing")  # of embeddings, whose input is ids
+ONE_THREAD_BELOW = 2_000_000  # trained parameters, on a CPU: more threads spend their time on waiting (see one_thread)
 Tensors = dict[str, Tensor]  # parameter name -> tensor of the parameter's shape
 
 
@@ -125,15 +126,18 @@ class PrivateStep:
             self.hooked = hooks(trainable.module, loss_reduction="sum", strict=False)
         self.parameters = {name: p for name, p in trainable.module.named_parameters() if p.requires_grad}
         self.device = next(iter(self.parameters.values())).device
+        trained = sum(p.numel() for p in self.parameters.values())
+        self.one_thread = self.device.type == "cpu" and trained < ONE_THREAD_BELOW
         self.physical_batches = 0
         self.last_loss = float("nan")  # mean over the last logical batch: private, for the operator's eyes
 
     def clipped_sum(self, examples: Sequence[Example], generator: torch.Generator) -> Tensors:
         """The sum of clipped per-record gradients of a logical batch, before noise. Zeros for an empty one."""
         total, losses = self.zeros(), 0.0
-        for chunk in chunks(examples, self.max_physical_batch_size):
-            drawn = self.trainable.draw(len(chunk), generator)
-            losses += self.accumulate(total, self.trainable.collate(chunk), drawn)
+        with one_thread() if self.one_thread else nullcontext():
+            for chunk in chunks(examples, self.max_physical_batch_size):
+                drawn = self.trainable.draw(len(chunk), generator)
+                losses += self.accumulate(total, self.trainable.collate(chunk), drawn)
         self.last_loss = losses / len(examples) if examples else float("nan")
         return total
 
@@ -190,13 +194,25 @@ class PrivateStep:
             raise ValueError("update: this step was made without an optimizer")
         for name, parameter in self.parameters.items():
             parameter.grad = noisy[name] / self.mechanism.expected_batch_size
-        self.optimizer.step()
+        with one_thread() if self.one_thread else nullcontext():
+            self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
     def close(self) -> None:
         """Take the hooks off the module."""
         if self.hooked is not None:
             self.hooked.remove_hooks()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One CPU thread for torch within: on a busy machine its threads spin while they wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def clipped_sums(gradients: Mapping[str, Tensor], clip_norm: float) -> Tensors:

@@ -19,6 +19,7 @@ from reimpl import dpsgd
 from reimpl.bookkeeping import BookKeeper, supports
 from reimpl.checkpoints import model_module
 from reimpl.diffusion import Diffusion
+from reimpl.trainable import Example
 
 MODELS = ("diffuseq", "seqdiffuseq", "genie")
 WAYS = ("book-keeping", "hooks")
@@ -162,6 +163,28 @@ def test_physical_batches_add_up_to_the_logical_one(make: Any) -> None:
     for part in (slice(0, 1), slice(1, 4)):
         step.accumulate(total, {k: v[part] for k, v in batch.items()}, {k: v[part] for k, v in drawn.items()})
     assert distance(dpsgd.flat(total), clipped(step, batch, drawn)) <= 1e-5
+
+
+@pytest.mark.parametrize(("below", "within"), [(dpsgd.ONE_THREAD_BELOW, 1), (0, 2)])
+def test_a_small_model_steps_on_one_thread_and_gives_the_others_back(
+    make: Any, monkeypatch: pytest.MonkeyPatch, below: int, within: int
+) -> None:
+    monkeypatch.setattr(dpsgd, "ONE_THREAD_BELOW", below)
+    model, batch = trainable(make, "genie", position_ids_shared=False)
+    seen: list[int] = []
+
+    def collate(_: Any) -> dict[str, Tensor]:
+        seen.append(torch.get_num_threads())
+        return batch
+
+    monkeypatch.setattr(model, "collate", collate)
+    step, before = step_for(model), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        step.clipped_sum([Example("", "")] * 4, torch.Generator().manual_seed(0))
+        assert (seen, torch.get_num_threads()) == ([within], 2)
+    finally:
+        torch.set_num_threads(before)
 
 
 def golden_batch(name: str, arrays: Mapping[str, Any], which: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
