@@ -108,7 +108,7 @@ def ask(asked: Asked, tell: Tell) -> Searched:
         raise RecordsError(f"{problems[0]} (refused by --strict; finished shards are kept)")
     answered = [(one.shard, ledger.read(one.key)) for one in done if one.key is not None]
     matches = Matches.of([(name, answer) for name, answer in answered if answer is not None], groups_of(side))
-    plants = _plants(asked, shards, side, private, tell)
+    plants = _plants(asked, shards, side, private, matches, tell)
     summary = summarise(question, done, side, private.units, matches, plants)
     write_matches(asked.out, matches, private.idents, summary.options)
     shutil.rmtree(work)
@@ -143,12 +143,17 @@ def _private(asked: Asked, tell: Tell) -> Private:
 
 
 def _plants(
-    asked: Asked, shards: Sequence[FileShard | WarcShard], side: Side, private: Private, tell: Tell
+    asked: Asked,
+    shards: Sequence[FileShard | WarcShard],
+    side: Side,
+    private: Private,
+    matches: Matches,
+    tell: Tell,
 ) -> dict[str, Share]:
     """Recall on some of the private records planted into some of the corpus's own pages."""
     if not asked.plants or not isinstance(side, Index):
         return {}
-    pages = _some_pages(shards)
+    pages = _some_pages(shards, matches)
     tell("estimating recall", 0, 0)
     try:
         found = recovery(
@@ -159,14 +164,19 @@ def _plants(
     return {kind: share(found[kind].found, found[kind].planted) for kind in KINDS}
 
 
-def _some_pages(shards: Sequence[FileShard | WarcShard]) -> list[str]:
-    """The first texts of the corpus, from the first shard that can be read."""
+def _some_pages(shards: Sequence[FileShard | WarcShard], matches: Matches) -> list[str]:
+    """The first texts without a match, from the first shard that can be read: a page that holds a record is no host."""
     for shard in shards:
         pages: list[str] = []
-        length = 0
+        length, row = 0, -1
+        places = [place for place, name in enumerate(matches.shards) if name == shard.name]
+        matched = {int(r) for place in places for r in matches.corpus_row[matches.shard == place]}
         try:
             for texts, _ in shard.batches():
                 for i in range(len(texts)):
+                    row += 1
+                    if row in matched:
+                        continue
                     if len(pages) >= SAMPLE_PAGES or length >= SAMPLE_CHARACTERS:
                         return pages
                     pages.append(texts.bytes_of(i).decode("utf-8", "replace"))
@@ -176,8 +186,6 @@ def _some_pages(shards: Sequence[FileShard | WarcShard]) -> list[str]:
         if pages:
             return pages
     return []
-
-
 
 
 def excerpts(searched: Searched, number: int) -> Iterator[str]:
