@@ -92,7 +92,7 @@ def _rows(runs: Sequence[Json]) -> Iterator[tuple[str, tuple[tuple[str, ...], ..
     yield row("protects", *((_unit(run),) for run in runs))
     yield row("noisy updates", *((_steps(run),) for run in runs))
     yield row("batches", *((run["sampler"],) for run in runs))
-    yield row("noise multiplier", *((number(run["noise_multiplier"]),) for run in runs))
+    yield row("noise multiplier", *((number(float(f"{run['noise_multiplier']:.4g}")),) for run in runs))
     yield row("randomness", *((run["randomness"].replace("-", " "),) for run in runs))
     yield row("departs from what was priced", *(tuple(run["departures"]) or ("in nothing",) for run in runs))
     yield row("outside the price", *(_outside(run) for run in runs))

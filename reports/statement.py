@@ -32,7 +32,7 @@ def _sentences(claim: Json) -> Iterator[str]:
     )
     record = [rungs[name] for name in RECORD_RUNGS if name in rungs]
     if record:
-        yield f"Recomputed from the training as it ran, ε for one such unit is {_value(record[-1])}."
+        yield f"Recomputed from the training as described, ε for one such unit is {_value(record[-1])}."
     else:
         yield "It could not be recomputed from what is stated."
     yield from _person(claim, rungs)
