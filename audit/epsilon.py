@@ -38,6 +38,10 @@ def answers(query: Query) -> list[dict[str, Any]]:
     Raises:
         AccountingInputError: an input that makes no sense, in one line.
     """
+    if None not in (query.sampling_probability, query.batch_size, query.records):
+        raise AccountingInputError(
+            "sampling_probability: expected it, or batch_size with records, got both; leave one way out"
+        )
     schedule = Schedule(
         query.sampler, query.sampling_probability, query.steps, query.batch_size, query.records, query.epochs
     )

@@ -179,7 +179,10 @@ def _recomputed(setting: Setting, here: _Here) -> tuple[_Here, Rung]:
     )
     assumption = f"{origin}; {how}{''.join(f'; {_of_counts(one)} within the same ε' for one in here.counts)}."
     found = _price(setting, here)
-    return _priced(setting, here, found, "recomputed", "Recomputed from the stated training", assumption)
+    stated = setting.noise_multiplier is not None
+    implied = "With the least noise that gives the claim (none is stated)"
+    label = "Recomputed from the stated training" if stated else implied
+    return _priced(setting, here, found, "recomputed", label, assumption)
 
 
 def _steps_as_run(setting: Setting, here: _Here) -> tuple[_Here, Rung] | None:

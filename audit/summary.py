@@ -23,7 +23,7 @@ LEVELS = {
     "broken": ("does not hold", "red"),
     "unknown": ("not known", "dim"),
 }
-COLUMNS = (("  claim", 18), ("one record", 12), ("one person", 18), ("corrected", 10), ("verdict", 13))
+COLUMNS = (("  claim", 18), ("one record", 12), ("one person", 16), ("corrected", 10), ("verdict", 13))
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -108,7 +108,8 @@ def _person_level(ladder: tuple[Rung, ...]) -> str:
     at_person = [r for r in ladder if r.id.startswith("person-") and not r.unavailable]
     if not at_person:
         return "not measured"
-    return f"{span(at_person[-1])} (k = {at_person[-1].group_size})"
+    supposed = "if " if at_person[-1].id == "person-k2" else ""
+    return f"{span(at_person[-1])} ({supposed}k = {at_person[-1].group_size})"
 
 
 def _corrected(ladder: tuple[Rung, ...]) -> str:

@@ -94,7 +94,7 @@ def _rows(runs: Sequence[Json]) -> Iterator[tuple[str, tuple[tuple[str, ...], ..
     yield row("batches", *((run["sampler"],) for run in runs))
     yield row("noise multiplier", *((number(float(f"{run['noise_multiplier']:.4g}")),) for run in runs))
     yield row("randomness", *((run["randomness"].replace("-", " "),) for run in runs))
-    yield row("departs from what was priced", *(tuple(run["departures"]) or ("in nothing",) for run in runs))
+    yield row("departs from what was priced", *(_departures(run) for run in runs))
     yield row("outside the price", *(_outside(run) for run in runs))
     for name, metric in _figures(runs):
         label = f"{METRICS.get(metric, metric)}, {SETS.get(name, name)}"
@@ -117,6 +117,11 @@ def _unit(run: Json) -> str:
 
 def _steps(run: Json) -> str:
     return f"{whole(run['steps_run'])} run, {whole(run['steps_accounted'])} accounted"
+
+
+def _departures(run: Json) -> tuple[str, ...]:
+    fewer = run["steps_run"] < run["steps_accounted"]
+    return tuple(run["departures"]) or ("in fewer steps alone, which cost less" if fewer else "in nothing",)
 
 
 def _outside(run: Json) -> tuple[str, ...]:

@@ -31,7 +31,12 @@ def _sentences(claim: Json) -> Iterator[str]:
         f"ε = {number(as_float(claim['epsilon']))}{at}; the privacy unit is {unit}, neighbours differ by {relation}."
     )
     record = [rungs[name] for name in RECORD_RUNGS if name in rungs]
-    if record:
+    if record and claim["noise_multiplier_derived"]:
+        yield (
+            "The noise multiplier is not stated; with the smallest that would give the claim as accounted, ε for one "
+            f"such unit is {_value(record[-1])}."
+        )
+    elif record:
         yield f"Recomputed from the training as described, ε for one such unit is {_value(record[-1])}."
     else:
         yield "It could not be recomputed from what is stated."

@@ -37,7 +37,7 @@ def view(result: Json) -> dict[str, Any]:
         "result": result,
         "paper": result["paper"],
         "arxiv_url": arxiv_url(result["paper"]["arxiv"]),
-        "answer": wording.answer(levels),
+        "answer": wording.answer(levels, _standing(result["outcomes"]), person=_person_known(head)),
         "levels": levels,
         "claims": shown,
         "head": head,
@@ -68,6 +68,19 @@ def view(result: Json) -> dict[str, Any]:
         "version": result["version"],
         "quotes": quotes(result["paper"], result["provenance"], head),
     }
+
+
+def _standing(outcomes: Sequence[Json]) -> int:
+    """Findings of high severity that no waiver covers."""
+    return sum(f["severity"] == "high" for o in outcomes if not o.get("waiver") for f in o["findings"])
+
+
+def _person_known(head: Ladder | None) -> bool:
+    """Does the ladder reach a person, or is the claim's unit all that one person holds?"""
+    if head is None:
+        return True
+    rungs = [rung for rung in head.claim["ladder"] if rung["unavailable"] is None]
+    return any(rung["id"].startswith("person-") for rung in rungs) or "person" in (head.claim["privacy_unit"] or "")
 
 
 def safe_url(url: str | None) -> str | None:

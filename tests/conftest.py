@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ if os.environ.get("CI"):
     settings.load_profile("fixed")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path.append(str(REPOSITORY))  # last: processes that a test starts find the tests, and the installed package first
 
 
 def pytest_configure(config: pytest.Config) -> None:

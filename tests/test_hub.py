@@ -38,6 +38,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         return streamed(split) if split else datasets.IterableDatasetDict({name: streamed(name) for name in ROWS})
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
     return asked
 
 

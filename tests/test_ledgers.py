@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.departures import departures
+from audit.init import Answers, write_card
 from audit.ledger import LedgerError, event_of, read_ledger
 from audit.run import run_audit
 from audit.runs import audited
@@ -276,6 +277,29 @@ def test_a_ledger_given_to_an_audit_is_judged_and_its_figures_are_shown(tmp_path
     (outcome,) = (o for o in result.outcomes if o.check == "run-not-as-accounted")
     assert "2,000 noisy updates ran" in outcome.findings[0].summary
     assert result.provenance.inputs == {"ledger 1": digest}
+
+
+def card_of(folder: Path, **further: Any) -> Path:
+    write_card(folder, Answers("small", "A", "a model", "rows", **({"epsilon": 2.0, "delta": "1e-5"} | further)))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ({}, None),
+        ({"epsilon": 0.5}, "ε asked for is 2, on the card 0.5"),
+        ({"records": 20_000}, "number of records is 10000, on the card 20000"),
+        ({"records": 10_000, "batch_size": 100, "epochs": 10, "sampler": "poisson", "noise_multiplier": 3.0},
+         "noise multiplier is 1, on the card 3"),
+    ],
+)  # fmt: skip
+def test_a_ledger_of_another_run_than_the_card_tells_is_found(tmp_path: Path, said: Json, found: str | None) -> None:
+    path = tmp_path / "ledger.json"
+    path.write_text(json.dumps(ledger()), encoding="utf-8")
+    result = run_audit(card_of(tmp_path / "card", **said), ledgers=[path])
+    (outcome,) = (o for o in result.outcomes if o.check == "run-not-as-accounted")
+    assert [found in f.summary for f in outcome.findings] == ([] if found is None else [True])
 
 
 def test_an_evaluation_of_another_run_is_refused(tmp_path: Path) -> None:

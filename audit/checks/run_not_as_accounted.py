@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from audit.check import Need, check
 from audit.rungs import bracket_text
 from audit.subject import Subject
 from audit.types import Basis, Evidence, Finding, RunResult, Severity, Skip
+
+CLOSE = 0.01  # relative: cards round
 
 
 @check("run-not-as-accounted", "Is the run that a ledger records the one that was priced?", needs=(Need.LEDGER,))
@@ -16,7 +19,8 @@ def run_not_as_accounted(subject: Subject) -> Iterator[Finding | Skip]:
 
     Ledgers whose run is not the mechanism they say was priced: more noisy updates than accounted, another
     sampler, noise multiplier, sampling probability or group size, batches skipped without noise, gradients
-    that were not clipped, batch sizes that Poisson sampling all but never draws, noise from a fixed seed.
+    that were not clipped, batch sizes that Poisson sampling all but never draws, noise from a fixed seed; and
+    ledgers that are of another run than the card describes: another ε, noise multiplier or number of records.
 
     ## Why it matters
 
@@ -35,11 +39,26 @@ def run_not_as_accounted(subject: Subject) -> Iterator[Finding | Skip]:
                 needs="the ledger as the run wrote it",
             )
             continue
-        wrong = list(run.departures)
+        wrong = [*run.departures, *_beside_card(subject, run)]
         if run.randomness == "fixed-seed":
             wrong.append("noise and batches come from a fixed seed")
         if wrong:
             yield _finding(run, wrong)
+
+
+def _beside_card(subject: Subject, run: RunResult) -> Iterator[str]:
+    """Where no claim that the ledger could stand for has its ε, its stated noise or its records."""
+    claims = [c for c in subject.claims if run.mechanism in (None, c.mechanism)]
+    stated = [c.noise_multiplier for c in claims if not c.noise_multiplier_derived]
+    asked = [rung.epsilon_lower for rung in run.ladder if rung.id == "claimed" and rung.epsilon_lower is not None]
+    for what, ran, said in (
+        ("ε asked for", asked[0] if asked else None, [c.epsilon for c in claims]),
+        ("noise multiplier", run.noise_multiplier, stated),
+        ("number of records", run.records, [c.records for c in claims]),
+    ):
+        known = sorted({value for value in said if value is not None})
+        if ran is not None and known and not any(math.isclose(ran, value, rel_tol=CLOSE) for value in known):
+            yield f"its {what} is {ran:g}, on the card {', '.join(f'{value:g}' for value in known)}"
 
 
 def _finding(run: RunResult, wrong: list[str]) -> Finding:

@@ -61,9 +61,11 @@ def lines(found: ProbedStep) -> Iterator[str]:
 
 
 def exit_code(answers: Sequence[ProbeAnswer], fail_on: Sequence[Severity], *, inconclusive: bool) -> int:
-    """1: a violation of a severity in `fail_on`; else 3: a probe failed, or did not judge where that counts; else 0."""
+    """1: a violation of a severity in `fail_on`; else 3: a probe failed, or none could judge, or with `inconclusive`
+    one could not; else 0.
+    """
     if any(answer.severity in fail_on for answer in answers if answer.severity):
         return 1
     failed = any(answer.status is ProbeStatus.FAILED for answer in answers)
-    unjudged = any(answer.status is ProbeStatus.NOT_JUDGED for answer in answers)
-    return 3 if failed or (inconclusive and unjudged) else 0
+    unjudged = [answer.status is ProbeStatus.NOT_JUDGED for answer in answers]
+    return 3 if failed or all(unjudged) or (inconclusive and any(unjudged)) else 0

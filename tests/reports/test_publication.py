@@ -33,6 +33,7 @@ def claim(*rungs: Json) -> Json:
         "epsilon": 8.0,
         "delta": 1e-6,
         "privacy_unit": None,
+        "noise_multiplier_derived": False,
         "ladder": [rung("claimed", 8.0, 8.0), *rungs],
     }
 
@@ -42,6 +43,12 @@ def test_an_unstated_unit_and_what_was_not_measured_are_said() -> None:
     assert "the unit is not stated" in text
     assert "was not measured" in text
     assert "15 to 15.2" in text
+
+
+def test_noise_that_was_derived_from_the_claim_is_no_confirmation_of_it() -> None:
+    derived = claim(rung("recomputed", 7.9, 8.0)) | {"noise_multiplier_derived": True}
+    assert "noise multiplier is not stated" in statement(derived)
+    assert "Recomputed" not in statement(derived)
 
 
 def test_a_measured_person_is_named_with_the_records_held() -> None:
