@@ -5,20 +5,27 @@ Only a card that comes with the package may name code to run, and only code that
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
 from typing import IO
 
 from pydantic import ValidationError
 
+from audit.files import write_atomically
 from audit.types import PaperCard, ProbedStep
 
 PACKAGE = "reimpl."
+LIBRARIES = ("torch", "opacus", "transformers", "numpy", "scipy")
 TIMEOUT = 900  # seconds a program may take
 MOST_PROGRAMS = 2
 RAN = (0, 3)  # exit codes of `audit probe` with an answer: 3 where a probe broke
@@ -100,6 +107,43 @@ def collected(programs: Sequence[Program], steps: Sequence[Step]) -> tuple[Probe
     """The answers of all programs, in the order of `steps`."""
     found = {(s.mechanism, s.variant): one for p in programs for s, one in zip(p.steps, p.result(), strict=True)}
     return tuple(found[step.mechanism, step.variant] for step in steps)
+
+
+def remembered(steps: Sequence[Step], cache: Path | None) -> dict[Step, ProbedStep]:
+    """Earlier answers for these steps: the same sources and libraries give the same answers."""
+    known = {}
+    for step in steps if cache is not None else ():
+        with suppress(OSError, ValueError):
+            stored = ProbedStep.model_validate_json(_place(cache, step).read_text(encoding="utf-8"))
+            known[step] = stored.model_copy(update={"mechanism": step.mechanism, "variant": step.variant})
+    return known
+
+
+def remember(found: Mapping[Step, ProbedStep], cache: Path | None) -> None:
+    """Keep answers for the next audit; what could not be probed is tried again. The folder may be deleted."""
+    for step, one in found.items() if cache is not None else ():
+        if one.error is None:
+            with suppress(OSError):
+                write_atomically(_place(cache, step), one.model_dump_json())
+
+
+def _place(cache: Path | None, step: Step) -> Path:
+    assert cache is not None  # asked by both callers
+    facts = {"step": step.name, "sources": _sources(), "versions": {name: version(name) for name in LIBRARIES}}
+    return cache / "probes" / f"{hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()}.json"
+
+
+@lru_cache
+def _sources() -> str:
+    """A digest of all code that a probing runs, read and not imported."""
+    digest = hashlib.sha256()
+    for package in ("audit", PACKAGE.rstrip(".")):
+        spec = find_spec(package)
+        for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
+            files = Path(folder, "probes" if package == "audit" else "").rglob("*.py")
+            for path in sorted(files):
+                digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _command(steps: Sequence[Step]) -> list[str]:

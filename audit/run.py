@@ -17,7 +17,7 @@ from pathlib import Path
 from audit.check import Check, all_checks
 from audit.ladder import claim_result
 from audit.ledger import read_ledger
-from audit.probing import collected, not_run, started, steps_of
+from audit.probing import collected, not_run, remember, remembered, started, steps_of
 from audit.records import Records, open_records
 from audit.runs import audited
 from audit.setting import Setting, settings
@@ -191,13 +191,17 @@ def _price_and_probe(
     steps = steps_of(found.card) if probes else ()
     if not found.built_in:
         return _price(todo, jobs, cache, tell), tuple(not_run(step) for step in steps)
-    with started(steps, jobs) as programs:
+    known = remembered(steps, cache)
+    missing = tuple(step for step in steps if step not in known)
+    with started(missing, jobs) as programs:
         claims = _price(todo, jobs, cache, tell)
         for done, program in enumerate(programs):
             tell("probing", done, len(programs))
             program.wait()
         tell("probing", len(programs), len(programs))
-        return claims, collected(programs, steps)
+        fresh = dict(zip(missing, collected(programs, missing), strict=True))
+    remember(fresh, cache)
+    return claims, tuple({**known, **fresh}[step] for step in steps)
 
 
 def _price(todo: list[Setting], jobs: int, cache: Path | None, tell: Progress) -> tuple[ClaimResult, ...]:

@@ -11,7 +11,7 @@ import pytest
 from audit import run_audit
 from audit.cards import built_in_cards, load_card
 from audit.check import all_checks
-from audit.probing import Step, collected, started, steps_of
+from audit.probing import Step, collected, remember, remembered, started, steps_of
 from audit.result import to_json
 from audit.run import put
 from audit.subject import Subject
@@ -190,3 +190,31 @@ def test_the_report_shows_both_variants_in_one_table_with_the_witness_escaped() 
 
 def test_a_report_without_probes_has_no_such_section() -> None:
     assert "Training steps measured" not in render(claimless(()))
+
+
+STEP = Step("genie", "corrected", "reimpl.probe_steps:genie_corrected")
+
+
+def test_an_answer_is_kept_for_the_next_audit_and_a_failure_is_not(tmp_path: Path) -> None:
+    kept = probed("genie", answer("sensitivity"), variant="corrected")
+    broken = ProbedStep(step=STEP.name, seed=0, error="it did not run")
+    remember({STEP: broken}, tmp_path)
+    assert remembered([STEP], tmp_path) == {}
+    remember({STEP: kept}, tmp_path)
+    assert remembered([STEP], tmp_path) == {STEP: kept}
+    assert remembered([STEP], None) == {}
+
+
+def test_an_answer_is_of_its_step_and_of_the_code_that_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remember({STEP: probed("genie", answer("sensitivity"), variant="corrected")}, tmp_path)
+    assert remembered([Step("genie", "as-published", "reimpl.probe_steps:genie_published")], tmp_path) == {}
+    monkeypatch.setattr("audit.probing._sources", lambda: "other sources")
+    assert remembered([STEP], tmp_path) == {}
+
+
+@pytest.mark.parametrize("rubbish", ["", "{}", "[1]", '{"step": 3}'])
+def test_a_kept_answer_that_is_damaged_is_measured_anew(tmp_path: Path, rubbish: str) -> None:
+    remember({STEP: probed("genie", answer("sensitivity"), variant="corrected")}, tmp_path)
+    (file,) = (tmp_path / "probes").iterdir()
+    file.write_text(rubbish, encoding="utf-8")
+    assert remembered([STEP], tmp_path) == {}
