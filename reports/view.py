@@ -37,7 +37,9 @@ def view(result: Json) -> dict[str, Any]:
         "result": result,
         "paper": result["paper"],
         "arxiv_url": arxiv_url(result["paper"]["arxiv"]),
-        "answer": wording.answer(levels, _standing(result["outcomes"]), person=_person_known(head)),
+        "answer": wording.answer(
+            levels, _standing(result["outcomes"]), person=_person_known(head), scripts=_from_scripts(claims)
+        ),
         "levels": levels,
         "claims": shown,
         "head": head,
@@ -73,6 +75,11 @@ def view(result: Json) -> dict[str, Any]:
 def _standing(outcomes: Sequence[Json]) -> int:
     """Findings of high severity that no waiver covers."""
     return sum(f["severity"] == "high" for o in outcomes if not o.get("waiver") for f in o["findings"])
+
+
+def _from_scripts(claims: Sequence[Json]) -> bool:
+    """Is every claim known from released scripts alone, as their wording says?"""
+    return bool(claims) and all(claim["wording"].startswith("the released script") for claim in claims)
 
 
 def _person_known(head: Ladder | None) -> bool:

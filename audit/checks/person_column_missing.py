@@ -69,8 +69,8 @@ def _finding(subject: Subject, dataset: DatasetUse, records: Records | None, man
     return Finding(
         severity=Severity.LOW,
         basis=Basis.OBSERVED if records is not None else Basis.READ,
-        summary=f"No column of {dataset.name} names the person, so how many records a person holds cannot be counted, "
-        "and what ε means for a person stays open.",
+        summary=f"No column of {dataset.name} is known to name the person, so how many records a person "
+        "holds cannot be counted, and what ε means for a person stays open.",
         evidence=tuple(_evidence(dataset, records, manifest)),
         remedy=REMEDY,
         claims=subject.claims_of(dataset=dataset.name),
