@@ -21,6 +21,19 @@ def lines(summary: Summary) -> Iterator[str]:
         f"{summary.private_records:,} private records against {summary.texts:,} texts "
         f"({summary.bytes / 1e6:,.1f} MB, {summary.shards} shard{'s' * (summary.shards != 1)})"
     )
+    if summary.texts:
+        yield from _figures(summary)
+    else:
+        yield "nothing was searched, so nothing is said of a match"
+    if summary.without_words:
+        yield f"{summary.without_words:,} private records hold no word and match nothing"
+    if summary.not_searchable:
+        yield f"{summary.not_searchable:,} private records consist of common phrases: found only as whole texts"
+    yield from (f"warning: {warning}" for warning in summary.warnings)
+    yield from (f"NOT SEARCHED: {why}" for why in summary.skipped)
+
+
+def _figures(summary: Summary) -> Iterator[str]:
     yield f"matched: {_share(summary.matched)} private records"
     if summary.people is not None:
         yield f"people:  {_share(summary.people)} hold a matched record"
@@ -31,12 +44,6 @@ def lines(summary: Summary) -> Iterator[str]:
         yield f"       {summary.pairs - summary.verified_pairs:,} more covered but not aligned: unverified, not counted"
     yield from _minhash(summary)
     yield from _recall(summary)
-    if summary.without_words:
-        yield f"{summary.without_words:,} private records hold no word and match nothing"
-    if summary.not_searchable:
-        yield f"{summary.not_searchable:,} private records consist of common phrases: found only as whole texts"
-    yield from (f"warning: {warning}" for warning in summary.warnings)
-    yield from (f"NOT SEARCHED: {why}" for why in summary.skipped)
 
 
 def _minhash(summary: Summary) -> Iterator[str]:

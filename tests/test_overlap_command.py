@@ -157,6 +157,16 @@ def damaged(corpus: Path) -> None:
     (corpus / "part-7.jsonl.gz").write_bytes(whole[: len(whole) // 2])
 
 
+def test_where_nothing_could_be_searched_no_share_is_told(sides: tuple[Path, Path], tmp_path: Path) -> None:
+    private, _ = sides
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text("not json\n", encoding="utf-8")
+    text = run(private, broken, "--out", tmp_path / "m.parquet", "--plants", 0, "--jobs", 1, code=3)
+    assert "nothing was searched" in text
+    assert "interval" not in text
+    assert "NOT SEARCHED: " in text
+
+
 def test_a_damaged_shard_is_named_and_the_others_searched(sides: tuple[Path, Path], tmp_path: Path) -> None:
     private, corpus = sides
     damaged(corpus)
