@@ -17,7 +17,7 @@ from audit.overlap.texts import Texts, taken
 MOST_RECORDS = 64  # a shingle in more records than this is a common phrase and is left out
 SHORTEST = 6  # a record of fewer units is only looked for as a whole text
 SAMPLED_FROM = 40  # with sampling, records of fewer units keep all their shingles
-BITS_PER_SHINGLE = 16
+BITS_PER_SHINGLE = 8
 
 
 @dataclass(frozen=True)

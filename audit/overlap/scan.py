@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from audit.overlap.compiled import kernel
+from audit.overlap.prefetch import AHEAD, prefetch
 from audit.overlap.tokens import room, shingle, units, whole
 
 LOWER = np.uint64(0xFFFFFFFF)
@@ -26,13 +27,21 @@ def hits_of(
 ):  # fmt: skip
     """Postings of the text's shingles: (place of the shingle in the text, posting, group); grown arrays and number.
 
-    What the filter lets through is gathered first, without a branch: so the memory's delays overlap.
+    What the filter lets through is gathered first, without a branch, and every look-up is announced some steps
+    before it is made: so the memory's delays overlap.
     """
     passed = 0
+    for s in range(min(AHEAD, number)):
+        prefetch(bits, found[s] >> filter_shift)
     for s in range(number):
+        prefetch(bits, found[min(s + AHEAD, number - 1)] >> filter_shift)
         wanted_bits = bits_of(found[s])
         through[passed] = s
         passed += np.int64(bits[found[s] >> filter_shift] & wanted_bits == wanted_bits)
+    for p in range(passed):
+        prefetch(starts, found[through[p]] >> shift)
+    for p in range(passed):
+        prefetch(fingerprints, np.int64(starts[found[through[p]] >> shift]))
     hits = 0
     for p in range(passed):
         s = through[p]

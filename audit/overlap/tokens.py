@@ -17,6 +17,10 @@ EXPANDS = np.uint32(1 << 31)
 BELOW = np.uint32((1 << 31) - 1)
 LAST_POINT = 0x32400
 LETTERS = np.random.Generator(np.random.PCG64(LAST_POINT)).integers(0, 1 << 64, 128, np.uint64)
+# By ASCII byte: the folded letter's 64 bits, or 0 where a word ends; and all bits set, or none, as it is in a word.
+ASCII = np.array([LETTERS[ord(c.lower())] if c.isalnum() or c == "_" else 0 for c in map(chr, range(128))], np.uint64)
+IN_WORD = np.where(ASCII == 0, np.uint64(0), ~np.uint64(0))
+ZERO, ONE, ALL = np.uint64(0), np.uint64(1), ~np.uint64(0)
 
 
 @kernel
@@ -58,52 +62,46 @@ def words(data, begin, end, folded, expansions, hashes, starts, ends):
     """Words of data[begin:end] into the three arrays, as `room` makes them; returns their number.
 
     A word's hash turns by five bits and takes up the mixed code point, for each; starts and ends are places in
-    `data`.
+    `data`. An ASCII byte takes no branch: the current word is written down at every byte and counted where it ends.
+    Unsigned places, so that no index is checked for being negative.
     """
-    count = 0
-    inside = False
-    value = STEP
-    at = begin
-    while at < end:
-        size = 1
-        if data[at] < 0x80:
-            entry = folded[data[at]]
-        else:
-            point, size = code_point(data, at, end)
-            entry = folded[point]
-        if entry == 0:
-            if inside:
-                hashes[count] = value
-                ends[count] = at
-                count += 1
-                inside = False
-        elif entry & EXPANDS == 0:
-            if not inside:
-                starts[count] = at
-                value = STEP
-                inside = True
-            value = ((value << LEFT) | (value >> RIGHT)) ^ letter(entry)
-        else:
-            place = np.int64(entry & BELOW)
-            for k in range(place + 1, place + 1 + np.int64(expansions[place])):
-                if expansions[k] == 0:
-                    if inside:
-                        hashes[count] = value
-                        ends[count] = at + size
-                        count += 1
-                        inside = False
-                else:
-                    if not inside:
-                        starts[count] = at
-                        value = STEP
-                        inside = True
-                    value = ((value << LEFT) | (value >> RIGHT)) ^ letter(expansions[k])
-        at += size
+    count, at, stop = ZERO, np.uint64(begin), np.uint64(end)
+    value, start, inside = STEP, at, ZERO
+    while at < stop:
+        byte = data[at]
+        if byte < 0x80:
+            here = IN_WORD[byte]
+            hashes[count], starts[count], ends[count] = value, start, at
+            at += ONE
+            count += inside & ~here & ONE
+            value = ((((value << LEFT) | (value >> RIGHT)) ^ ASCII[byte]) & here) | (STEP & ~here)
+            start = (start & here) | (at & ~here)
+            inside = here
+            continue
+        point, size = code_point(data, np.int64(at), np.int64(stop))
+        entry = folded[point]
+        first, last = 0, 1
+        if entry & EXPANDS:
+            first = np.int64(entry & BELOW) + 1
+            last = first + np.int64(expansions[first - 1])
+        for k in range(first, last):
+            part = expansions[k] if entry & EXPANDS else entry
+            if part:
+                start = start if inside else at
+                value = ((value << LEFT) | (value >> RIGHT)) ^ letter(part)
+                inside = ALL
+            elif inside:
+                hashes[count], starts[count] = value, start
+                ends[count] = at + np.uint64(size) if entry & EXPANDS else at
+                count += ONE
+                value, inside = STEP, ZERO
+        at += np.uint64(size)
+        if not inside:
+            start = at
     if inside:
-        hashes[count] = value
-        ends[count] = end
-        count += 1
-    return count
+        hashes[count], starts[count], ends[count] = value, start, stop
+        count += ONE
+    return np.int64(count)
 
 
 @kernel
