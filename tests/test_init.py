@@ -88,8 +88,30 @@ def test_the_new_card_is_audited_as_it_is(tmp_path: Path) -> None:
 def test_the_command_asks_for_what_no_option_gives(tmp_path: Path) -> None:
     folder = tmp_path / "My-Paper"
     given = ["init", str(folder), "--model", "GPT-2", "--epsilon", "4"]
-    asked = CliRunner().invoke(app, given, input="A title\nnotes\n1e-6\n")
+    asked = CliRunner().invoke(app, given, input="A title\nnotes\n1e-6\n13,000\n")
     assert asked.exit_code == 0, asked.output
     card = load_card(folder / "card.toml")
     assert (card.id, card.title, card.dataset[0].name) == ("my-paper", "A title", "notes")
     assert card.claim[0].epsilons.value == (4.0,)
+    assert card.dataset[0].records is not None
+    assert card.dataset[0].records.value == 13_000
+
+
+def asked_for_records(folder: Path, answer: str) -> tuple[str, str]:
+    """What the command prints and the card it writes, where the number of records alone is asked for."""
+    given = ["--title", "A", "--model", "GPT-2", "--dataset", "reviews", "--epsilon", "4", "--delta", "1/(10N)"]
+    asked = CliRunner().invoke(app, ["init", str(folder), *given], input=answer)
+    assert asked.exit_code == 0, asked.output
+    return asked.output, (folder / "card.toml").read_text(encoding="utf-8")
+
+
+def test_a_number_of_records_that_is_not_known_yet_is_left_as_a_comment(tmp_path: Path) -> None:
+    printed, card = asked_for_records(tmp_path / "own", "\n")
+    assert "Training records" in printed
+    assert "\n# records = " in card
+
+
+def test_an_answer_that_is_no_number_of_records_is_asked_for_again(tmp_path: Path) -> None:
+    printed, card = asked_for_records(tmp_path / "own", "many\n0\n-3\n²\n400\n")
+    assert printed.count("expected a whole number") == 4
+    assert "\nrecords = { value = 400," in card

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -20,7 +21,7 @@ def init(
     dataset: Annotated[str | None, typer.Option(help="short name of the private data, as reviews")] = None,
     epsilon: Annotated[float | None, typer.Option(help="the ε claimed")] = None,
     delta: Annotated[str | None, typer.Option(help="the δ claimed: a number, 1/N, 1/(10N) or 1/(N ln N)")] = None,
-    records: Annotated[int | None, typer.Option(min=1, help="training records")] = None,
+    records: Annotated[int | None, typer.Option(min=1, help="training records: the N of the accounting")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="logical batch size")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="epochs accounted")] = None,
     noise_multiplier: Annotated[float | None, typer.Option(help="noise standard deviation / clip norm")] = None,
@@ -44,7 +45,7 @@ def init(
         dataset=ask(dataset, "Short name of the private data", "reviews"),
         epsilon=epsilon if epsilon is not None else float(typer.prompt("ε claimed", default=8.0, type=float)),
         delta=ask(delta, "δ claimed (a number, 1/N, 1/(10N) or 1/(N ln N))", "1/(10N)"),
-        records=records,
+        records=records if records is not None else _ask_records(),
         batch_size=batch_size,
         epochs=epochs,
         noise_multiplier=noise_multiplier,
@@ -58,6 +59,21 @@ def init(
     for path in write_card(folder, answers):
         out.print(f"wrote {path}", markup=False, soft_wrap=True)
     out.print(f"next: fill in what is commented out, then `audit run {folder}`", markup=False, soft_wrap=True)
+
+
+def _ask_records() -> int | None:
+    """The number of training records, without which nothing is priced; None where the answer is empty."""
+    question = "Training records, the N of the accounting (empty: not known yet)"
+    return cast(int | None, typer.prompt(question, default="", show_default=False, value_proc=_records))
+
+
+def _records(text: str) -> int | None:
+    plain = text.strip().replace(",", "")
+    if not plain:
+        return None
+    if not re.fullmatch("0*[1-9][0-9]{0,12}", plain):
+        raise typer.BadParameter("expected a whole number of at least 1, or nothing")
+    return int(plain)
 
 
 def checklist(
