@@ -9,6 +9,7 @@ from pathlib import Path
 
 from audit.probes.load import ProbeError, load
 from audit.probes.plan import BRIEF, FULL
+from audit.probes.sensitivity import KINDS
 from audit.probes.suite import PROBES, probe
 from audit.types import ProbeAnswer, ProbedStep, ProbeStatus, Severity
 
@@ -20,6 +21,7 @@ MARKS = {
     ProbeStatus.NOT_JUDGED: "not judged",
     ProbeStatus.FAILED: "failed",
 }
+BOUNDS = {name: bound for name, (_, bound) in KINDS.items()}  # of a figure, where it has one of its own
 
 
 def probed(
@@ -53,11 +55,16 @@ def lines(found: ProbedStep) -> Iterator[str]:
         severity = f" ({answer.severity.value})" if answer.severity else ""
         yield f"{answer.probe:<12} {MARKS[answer.status]}{severity}: {answer.summary}"
         if answer.value is not None:
-            bound = "" if answer.bound is None else f", bound {answer.bound:g}"
-            figures = "".join(f"; {name} {value:.4g}" for name, value in answer.figures.items())
-            yield f"{'':<12} {answer.statistic}: {answer.value:.4g}{bound}{figures}; {answer.trials:,} trials"
+            measured = {f"{answer.statistic}:": (answer.value, answer.bound)}
+            measured |= {name: (value, BOUNDS.get(name)) for name, value in answer.figures.items()}
+            told = [f"{name} {value:.4g}{_bound(bound)}" for name, (value, bound) in measured.items()]
+            yield f"{'':<12} {'; '.join(told)}; {answer.trials:,} trials"
         if answer.status is ProbeStatus.VIOLATED and answer.witness:
             yield f"{'':<12} witness: {answer.witness}"
+
+
+def _bound(bound: float | None) -> str:
+    return "" if bound is None else f" (bound {bound:g})"
 
 
 def exit_code(answers: Sequence[ProbeAnswer], fail_on: Sequence[Severity], *, inconclusive: bool) -> int:

@@ -15,6 +15,13 @@ from audit.probes.watch import StepError
 from audit.types import ProbeAnswer, ProbeStatus
 
 MEASURED = list[tuple[Neighbours, float]]
+HOW = {1.0: "one record removed", 2.0: "one record replaced"}  # how far it may move the sum, in C
+KINDS = {  # figure -> is the record ordinary, and the bound of that kind of neighbours
+    "ordinary record removed": (True, 1.0),
+    "ordinary record replaced": (True, 2.0),
+    "hard record removed": (False, 1.0),
+    "hard record put in": (False, 2.0),
+}
 
 
 def sensitivity(bench: Bench) -> ProbeAnswer:
@@ -33,7 +40,7 @@ def sensitivity(bench: Bench) -> ProbeAnswer:
         "sensitivity",
         ProbeStatus.VIOLATED if violated else ProbeStatus.HOLDS,
         _summary(measured, worst, value, violated=violated) + assumed + turned_away,
-        statistic="largest ‖S(D) − S(D′)‖ / C found" + (" (one record replaced)" if worst.bound == 2 else ""),
+        statistic=f"largest ‖S(D) − S(D′)‖ / C found ({HOW[worst.bound]})",
         value=value,
         bound=worst.bound,
         figures=dict(_figures(measured)),
@@ -77,13 +84,7 @@ def _tried(bench: Bench) -> Iterator[Neighbours]:
 
 def _figures(measured: MEASURED) -> Iterator[tuple[str, float]]:
     """The largest ratio of each kind of neighbours."""
-    kinds = {
-        "ordinary record removed": (True, 1.0),
-        "ordinary record replaced": (True, 2.0),
-        "hard record removed": (False, 1.0),
-        "hard record put in": (False, 2.0),
-    }
-    for name, (ordinary, bound) in kinds.items():
+    for name, (ordinary, bound) in KINDS.items():
         ratios = [ratio for n, ratio in measured if n.is_ordinary is ordinary and n.bound == bound]
         if ratios:
             yield name, max(ratios)
@@ -91,14 +92,21 @@ def _figures(measured: MEASURED) -> Iterator[tuple[str, float]]:
 
 def _summary(measured: MEASURED, worst: Neighbours, value: float, *, violated: bool) -> str:
     if not violated:
-        most = f"the most was {value:.4g} C"
-        return f"No neighbour tried moved the clipped sum by more than {_times(worst.bound)}; {most}."
+        return f"No neighbour tried moved the clipped sum past its bound: {'; '.join(_most(measured))}."
     ordinary = [ratio for n, ratio in measured if n.is_ordinary and n.bound == worst.bound]
     usual = f" Ordinary records move it by up to {max(ordinary):.5g} C." if ordinary and not worst.is_ordinary else ""
     moved = "without bound (the sum is no longer finite)" if np.isinf(value) else f"by {value:.5g} C"
     how = "scaled for C" if worst.bound == 1 else "scaled for 2 C when a record is replaced"
     worst_case = "A guarantee is about the worst case."
     return f"One record moves the clipped sum {moved}, where the noise is {how}.{usual} {worst_case}"
+
+
+def _most(measured: MEASURED) -> Iterator[str]:
+    """How far the records removed, and those replaced, moved the sum, each beside the bound that is its own."""
+    for bound, how in HOW.items():
+        ratios = [ratio for n, ratio in measured if n.bound == bound]
+        if ratios:
+            yield f"{how} moved it by up to {max(ratios):.4g} C, where {_times(bound)} is allowed"
 
 
 def _times(bound: float) -> str:

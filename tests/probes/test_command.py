@@ -43,7 +43,7 @@ def factory():
 """
 
 
-def loop_file(folder: Path, norm: float = 1.0, body: str = "pass") -> None:
+def loop_file(folder: Path, norm: float | str = 1.0, body: str = "pass") -> None:
     (folder / "my_loop.py").write_text(LOOP.format(norm=norm, body=body), encoding="utf-8")
 
 
@@ -62,6 +62,16 @@ def test_a_sound_step_exits_0_and_an_unsound_one_1(tmp_path: Path) -> None:
     assert unsound.returncode == 1
     assert "VIOLATED (high): One record moves the clipped sum by 1.5 C" in unsound.stdout
     assert "witness: batch of" in unsound.stdout
+
+
+def test_a_record_replaced_is_told_beside_the_bound_of_a_replacement(tmp_path: Path) -> None:
+    """Unit gradients that point in two opposite directions: one removed moves their sum by 1, one replaced by 2."""
+    loop_file(tmp_path, norm="(-1) ** int(e.record[0])")
+    told = cli(tmp_path, "my_loop:factory", "--probe", "sensitivity").stdout
+    assert "one record removed moved it by up to 1 C, where C is allowed" in told
+    assert "one record replaced moved it by up to 2 C, where 2 C is allowed" in told
+    assert "ordinary record removed 1 (bound 1)" in told
+    assert "ordinary record replaced 2 (bound 2)" in told
 
 
 def test_exit_codes_are_those_of_an_audit(tiny: ModuleType) -> None:
