@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -113,8 +114,16 @@ def lines(found: list[dict[str, Any]]) -> Iterator[str]:
 def _bracket(entry: dict[str, Any]) -> str:
     lower, upper = _number(entry["epsilon_lower"]), _number(entry["epsilon_upper"])
     text = lower if lower == upper else f"{lower} to {upper}"
-    meaningless = float(entry["epsilon_lower"]) > MEANINGLESS
-    return f"{text}, no meaningful guarantee" if meaningless else text
+    return f"{text}{_warning(float(entry['epsilon_lower']), float(entry['epsilon_upper']))}"
+
+
+def _warning(lower: float, upper: float) -> str:
+    """What the bracket fails to promise, as the report says it; nothing where it promises something."""
+    if lower > MEANINGLESS:
+        return ", no meaningful guarantee"
+    if math.isinf(upper):
+        return ", no upper limit is proved"
+    return f", may lie above {MEANINGLESS:g}, which guarantees nothing of use" if upper > MEANINGLESS else ""
 
 
 def _number(value: float | str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,28 @@ def test_inputs_that_make_no_sense_are_refused_in_one_line(wrong: tuple[str, ...
         CliRunner().invoke(app, ["epsilon", *POISSON, *wrong], catch_exceptions=False)
     assert "expected" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--sampler", "poisson", "--sampling-probability", "0.01", "--steps", "100"), ""),
+        (
+            ("--sampler", "shuffle-each-epoch", "--batch-size", "10", "--records", "10000", "--epochs", "50"),
+            ", may lie above 50, which guarantees nothing of use",
+        ),
+        (("--sampler", "poisson", "--sampling-probability", "1", "--steps", "1000"), ", no meaningful guarantee"),
+    ],
+    ids=["narrow", "wide", "large"],
+)
+def test_a_bracket_that_reaches_past_50_says_what_it_fails_to_promise(options: tuple[str, ...], told: str) -> None:
+    """Its ends are those of --json; above 50 the odds may move by more than 10^21."""
+    asked = ("--noise-multiplier", "1", "--delta", "1e-5", *options)
+    found = ask(*asked)
+    above = [float(found[end]) > 50 for end in ("epsilon_lower", "epsilon_upper")]
+    assert above == {"": [False, False], ", no meaningful guarantee": [True, True]}.get(told, [False, True])
+    said = CliRunner().invoke(app, ["epsilon", *asked], catch_exceptions=False).output.splitlines()[1]
+    assert re.sub(r"^ε = [\d.]+( to [\d.]+)?|\s+\(a unit of 1 record\)$", "", said) == told
 
 
 @given(low=st.integers(1, 1000), more=st.integers(0, 100_000))
