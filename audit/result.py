@@ -6,12 +6,16 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from pydantic import ValidationError
 
 from audit.files import write_atomically
 from audit.types import RESULT_VERSION, AuditResult
+
+EXPECTED = "expected a result.json written by `audit run`"
+NAME_IT = "name the result.json in the folder of an audit"
 
 
 class ResultError(ValueError):
@@ -34,11 +38,10 @@ def read(path: Path) -> AuditResult:
     Raises:
         ResultError: not JSON, another version of the format, or not a result at all.
     """
-    try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ResultError(f"{path}: expected a result.json written by `audit run`: {error}") from None
-    if not isinstance(body, dict) or body.get("version") != RESULT_VERSION:
+    body = _body(path)
+    if not isinstance(body, dict) or not {"version", "paper", "outcomes"} <= set(body):
+        raise ResultError(f"{path}: {EXPECTED}, found other JSON; {NAME_IT}")
+    if body["version"] != RESULT_VERSION:
         raise ResultError(f"{path}: expected version {RESULT_VERSION} of the result format; run the audit again")
     try:
         return AuditResult.model_validate(body)
@@ -46,6 +49,20 @@ def read(path: Path) -> AuditResult:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise ResultError(f"{path}: {place}: {first['msg']}; run the audit again") from None
+
+
+def _body(path: Path) -> Any:
+    """The JSON in `path`, in the words of somebody who named the wrong file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except IsADirectoryError:
+        inside = path / "result.json"
+        there = f"name {inside}" if inside.is_file() else f"it holds no result.json; {NAME_IT}"
+        raise ResultError(f"{path}: {EXPECTED}, found a folder; {there}") from None
+    except OSError as error:
+        raise ResultError(f"{path}: {EXPECTED}, but it cannot be read: {error.strerror}; {NAME_IT}") from None
+    except ValueError:
+        raise ResultError(f"{path}: {EXPECTED}, found a file that is not JSON in UTF-8; {NAME_IT}") from None
 
 
 def find(folders: Sequence[Path]) -> list[Path]:

@@ -231,6 +231,23 @@ def test_schemas_are_printed_as_json(tmp_path: Path) -> None:
         assert json.loads(cli("schema", name, cwd=tmp_path).stdout)["$schema"]
 
 
+def test_what_is_no_result_is_called_so_with_what_to_name_instead(tmp_path: Path) -> None:
+    (tmp_path / "ledger.json").write_text('{"version": 1, "mechanism": "gaussian"}', encoding="utf-8")
+    (tmp_path / "notes.json").write_text("a note", encoding="utf-8")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "audited").mkdir()
+    (tmp_path / "audited" / "result.json").write_text("{}", encoding="utf-8")
+    expected = "expected a result.json written by `audit run`"
+    for name, found in {
+        "ledger.json": "found other JSON; name the result.json",
+        "notes.json": "found a file that is not JSON",
+        "nowhere.json": "No such file",
+        "empty": "found a folder; it holds no result.json",
+        "audited": "found a folder; name audited/result.json",
+    }.items():
+        refused(cli("checklist", name, cwd=tmp_path), f"audit: {name}: {expected}", found)
+
+
 def test_the_version_is_printed(tmp_path: Path) -> None:
     from importlib.metadata import version
 

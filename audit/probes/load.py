@@ -6,7 +6,7 @@ import importlib
 import re
 import sys
 from dataclasses import fields
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from audit.probes.step import Loop
 from audit.types import NeighboringRelation, Sampler
@@ -30,17 +30,32 @@ def load(name: str, *, folder: Path | None = None) -> Loop:
         ProbeError: not such a name, not importable, or what the factory returns is not a whole `Loop`.
     """
     if not _NAME.fullmatch(name):
-        raise ProbeError(f"{name}: expected module:factory, e.g. my_loop:factory")
+        raise ProbeError(f"{name}: expected module:factory, e.g. my_loop:factory{_instead(name)}")
     module, _, factory = name.partition(":")
+    if module.endswith(".py"):
+        raise ProbeError(f"{name}: expected a module, got a file{_instead(name)}")
     if folder is not None and str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
     try:
         loop = getattr(importlib.import_module(module), factory)()
+    except ModuleNotFoundError as error:
+        places = "among the installed packages" if folder is None else f"in {folder} or among the installed packages"
+        raise ProbeError(f"{name}: cannot be imported: there is no module {error.name} {places}") from None
     except (ImportError, AttributeError) as error:
         raise ProbeError(f"{name}: cannot be imported ({type(error).__name__}: {error}); is it on the path?") from None
     except Exception as error:  # whatever a stranger's module raises
         raise ProbeError(f"{name}: raised {type(error).__name__} while it was made: {error}") from None
     return checked(loop, name)
+
+
+def _instead(name: str) -> str:
+    """How to name the loop in a file, where a file is what was named."""
+    path, _, factory = name.partition(":")
+    file = PurePath(path)
+    if file.suffix != ".py" or not file.stem.isidentifier():
+        return ""
+    where = "" if file.parent == PurePath() else f" in the folder {file.parent}"
+    return f"; run `audit probe {file.stem}:{factory or 'factory'}`{where}"
 
 
 def checked(loop: object, name: str = "loop") -> Loop:

@@ -119,8 +119,11 @@ def test_what_cannot_be_probed_is_one_line_and_exit_2(tmp_path: Path) -> None:
     [
         ("my_loop", None, "expected module:factory"),
         ("my_loop:factory; rm", None, "expected module:factory"),
+        ("refused_loop.py:factory", None, r"got a file; run `audit probe refused_loop:factory`$"),
+        ("at/home/my_loop.py:made", None, r"run `audit probe my_loop:made` in the folder at/home$"),
+        ("my_loop.py", None, r"run `audit probe my_loop:factory`$"),
         ("refused_loop:nothing", None, "cannot be imported"),
-        ("nowhere_to_be_found:factory", None, "cannot be imported"),
+        ("nowhere_to_be_found:factory", None, "cannot be imported: there is no module nowhere_to_be_found in "),
         ("refused_loop:start", None, "raised TypeError"),
         ("refused_loop:factory", ["sensitivty"], "did you mean sensitivity"),
     ],
