@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
@@ -30,7 +30,7 @@ from reimpl.bookkeeping import BookKeeper, clip_factors, supports
 from reimpl.trainable import Batch, Example, Trainable
 
 warnings.filterwarnings("ignore", message="Full backward hook is firing")  # of embeddings, whose input is ids
-ONE_THREAD_BELOW = 2_000_000  # trained parameters, on a CPU: more threads spend their time on waiting (see one_thread)
+ONE_THREAD_BELOW = 2_000_000  # parameters, on a CPU: more threads spend their time on waiting for each other
 Tensors = dict[str, Tensor]  # parameter name -> tensor of the parameter's shape
 
 
@@ -126,15 +126,13 @@ class PrivateStep:
             self.hooked = hooks(trainable.module, loss_reduction="sum", strict=False)
         self.parameters = {name: p for name, p in trainable.module.named_parameters() if p.requires_grad}
         self.device = next(iter(self.parameters.values())).device
-        trained = sum(p.numel() for p in self.parameters.values())
-        self.one_thread = self.device.type == "cpu" and trained < ONE_THREAD_BELOW
         self.physical_batches = 0
         self.last_loss = float("nan")  # mean over the last logical batch: private, for the operator's eyes
 
     def clipped_sum(self, examples: Sequence[Example], generator: torch.Generator) -> Tensors:
         """The sum of clipped per-record gradients of a logical batch, before noise. Zeros for an empty one."""
         total, losses = self.zeros(), 0.0
-        with one_thread() if self.one_thread else nullcontext():
+        with fitting_threads(self.parameters.values()):
             for chunk in chunks(examples, self.max_physical_batch_size):
                 drawn = self.trainable.draw(len(chunk), generator)
                 losses += self.accumulate(total, self.trainable.collate(chunk), drawn)
@@ -194,7 +192,7 @@ class PrivateStep:
             raise ValueError("update: this step was made without an optimizer")
         for name, parameter in self.parameters.items():
             parameter.grad = noisy[name] / self.mechanism.expected_batch_size
-        with one_thread() if self.one_thread else nullcontext():
+        with fitting_threads(self.parameters.values()):
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
@@ -205,10 +203,14 @@ class PrivateStep:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """One CPU thread for torch within: on a busy machine its threads spin while they wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+def fitting_threads(parameters: Iterable[Tensor]) -> Iterator[None]:
+    """One CPU thread for torch within, where these parameters are few and on a CPU; else as many as there are.
+
+    On a busy machine the threads of a small model spin while they wait for each other: ten times slower was seen.
+    """
+    held, before = list(parameters), torch.get_num_threads()
+    small = sum(p.numel() for p in held) < ONE_THREAD_BELOW and all(p.device.type == "cpu" for p in held)
+    torch.set_num_threads(1 if small else before)
     try:
         yield
     finally:

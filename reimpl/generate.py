@@ -25,6 +25,7 @@ from typing import Annotated, Any
 import typer
 
 from reimpl.data import load
+from reimpl.dpsgd import fitting_threads
 from reimpl.ledger import Recorder, write_durably
 from reimpl.recipe import Recipe
 from reimpl.synthetic import PUBLIC_ONLY, Order, written
@@ -63,7 +64,8 @@ def generate(
     folder.mkdir(exist_ok=True)
     model = build(recipe) if public_only else adapter_module(recipe.adapter).load(run)  # build: before its first step
     model.module.to(device)
-    return written(folder / f"{name}.{form}", order, model, seed, model_options(recipe))
+    with fitting_threads(model.module.parameters()):
+        return written(folder / f"{name}.{form}", order, model, seed, model_options(recipe))
 
 
 def read_run(run: Path) -> Recipe:

@@ -223,8 +223,13 @@ class AdaptiveSchedule:
     """
 
     def __init__(self, process: Process, *, granularity: int = 20, stride: int = 20_000) -> None:
-        if process.alpha_bar.ndim != 2 or granularity < 1 or process.num_timesteps // granularity < 2:
-            raise ValueError("AdaptiveSchedule: expected a per-position process and two bins or more")
+        if process.alpha_bar.ndim != 2:
+            raise ValueError("AdaptiveSchedule: expected a process with a schedule for each position")
+        if granularity < 1 or process.num_timesteps % granularity or process.num_timesteps < 2 * granularity:
+            raise ValueError(
+                f"AdaptiveSchedule: expected a granularity that cuts {process.num_timesteps} timesteps "
+                f"into two whole bins or more; got {granularity}"
+            )
         self.process, self.granularity, self.stride = process, granularity, stride
         self.reset()
 
@@ -258,7 +263,7 @@ class AdaptiveSchedule:
 
     def _levels(self, alpha_bar: Array, position: int) -> Array:
         bins = len(self.sums)
-        binned = alpha_bar[: bins * self.granularity, position].reshape(bins, self.granularity)
+        binned = alpha_bar[:, position].reshape(bins, self.granularity)
         return np.concatenate([[alpha_bar.max()], binned.mean(axis=1), [alpha_bar.min()]])
 
 

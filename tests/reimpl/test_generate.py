@@ -88,6 +88,25 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(run: Path) -
     assert [r["text"] for r in rows(generate(run, seed=2))] != [r["text"] for r in rows(generate(run, seed=1))]
 
 
+def test_a_small_model_generates_on_one_thread_and_gives_the_others_back(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def watched(path: Path, *_: Any) -> Path:
+        seen.append(torch.get_num_threads())
+        return path
+
+    monkeypatch.setattr("reimpl.generate.written", watched)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        generate(run)
+        assert (seen, torch.get_num_threads()) == ([1], 2)
+    finally:
+        torch.set_num_threads(before)
+
+
 class DiesError(RuntimeError):
     pass
 

@@ -157,3 +157,9 @@ def test_the_history_restarts_after_an_update_with_one_count_each() -> None:
 def test_updates_are_due_at_multiples_of_the_stride_from_the_third_on() -> None:
     schedule = AdaptiveSchedule(per_position(20, 3), granularity=5, stride=4)
     assert [step for step in range(22) if schedule.is_due(step)] == [12, 16, 20]
+
+
+@pytest.mark.parametrize("granularity", [0, 3, 20])
+def test_a_schedule_refuses_bins_that_do_not_cut_its_timesteps_whole(granularity: int) -> None:
+    with pytest.raises(ValueError, match=f"cuts 20 timesteps into two whole bins or more; got {granularity}"):
+        AdaptiveSchedule(per_position(20, 3), granularity=granularity)
