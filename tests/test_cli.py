@@ -248,6 +248,40 @@ def test_what_is_no_result_is_called_so_with_what_to_name_instead(tmp_path: Path
         refused(cli("checklist", name, cwd=tmp_path), f"audit: {name}: {expected}", found)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("--version",),
+        ("run", "--help"),
+        ("run", "small", "--fail-on", "never"),
+        ("list", "checks"),
+        ("explain", "sampling-mismatch"),
+        ("schema", "card"),
+        ("validate", "small/card.toml"),
+        ("validate", "nowhere.toml"),
+        ("explain", "sampling-mismach"),
+        ("epsilon", "--noise-multiplier", "1", "--sampling-probability", "0.1", "--steps", "9", "--delta", "1e-5"),
+    ],
+    ids=" ".join,
+)
+def test_a_command_whose_reader_has_gone_ends_quietly_with_the_code_of_a_closed_pipe(
+    arguments: tuple[str, ...], folder: Path, tmp_path: Path
+) -> None:
+    assert folder.name == "small"
+    reader, writer = os.pipe()
+    os.close(reader)
+    complaints = tmp_path / "complaints"
+    goes_to_error = arguments[-1] in ("nowhere.toml", "sampling-mismach")
+    with complaints.open("wb") as errors:
+        streams = {"stdout": errors, "stderr": writer} if goes_to_error else {"stdout": writer, "stderr": errors}
+        command = [sys.executable, "-m", "audit.cli", *arguments]
+        environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+        code = subprocess.run(command, **streams, cwd=tmp_path, env=environment, timeout=120, check=False).returncode
+    os.close(writer)
+    assert (code, complaints.read_bytes()) == (141, b"")
+
+
 def test_the_version_is_printed(tmp_path: Path) -> None:
     from importlib.metadata import version
 

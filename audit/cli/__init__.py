@@ -14,6 +14,7 @@ from audit import summary
 from audit.cards import CardError
 from audit.cli import built_in, compare, data, overlap, own, price, probe, run
 from audit.cli.console import err, out
+from audit.cli.pipe import ending_with_its_reader
 from audit.ledger import LedgerError
 from audit.records import RecordsError
 from audit.reimplementation import ReimplementationError
@@ -53,15 +54,13 @@ def main() -> None:
     """Run the command line; an error that a user can mend is one line and exit 2."""
     for name in ONE_THREAD:
         os.environ.setdefault(name, "1")  # processes share the cores; threads inside them would only wait
+    sys.stdout, sys.stderr = ending_with_its_reader(sys.stdout), ending_with_its_reader(sys.stderr)
     try:
         app()
     except MENDABLE as error:
         for line in str(error).splitlines():
             err.print(f"audit: {summary.plain(line)}", style="red", markup=False, soft_wrap=True)
         sys.exit(2)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except KeyboardInterrupt:
         err.print("audit: interrupted; nothing was written", markup=False)
         sys.exit(130)
