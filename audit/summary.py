@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from audit.cards import CardError, load_card, load_manifest, manifest_ids
-from audit.types import AuditResult, ClaimResult, Finding, Rung, Severity, Status
+from audit.types import AuditResult, ClaimResult, Finding, Outcome, Rung, Severity, Status
 
 STYLES = {Severity.HIGH: "bold red", Severity.MEDIUM: "yellow", Severity.LOW: "cyan", Severity.INFO: "dim"}
 LEVELS = {
@@ -24,6 +24,7 @@ LEVELS = {
     "unknown": ("not known", "dim"),
 }
 COLUMNS = (("  claim", 18), ("one record", 12), ("one person", 16), ("corrected", 10), ("verdict", 13))
+ON_CARD = "more on the card"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -65,9 +66,7 @@ def show(console: Console, result: AuditResult, written: list[Path]) -> None:
     console.print()
     _claims(console, result.claims)
     _findings(console, result)
-    skipped = [outcome.check for outcome in result.outcomes if outcome.status is Status.SKIPPED]
-    if skipped:
-        console.print(f"\nCould not be judged ({len(skipped)}): {', '.join(skipped)}", markup=False)
+    _unjudged(console, [outcome for outcome in result.outcomes if outcome.status is Status.SKIPPED])
     for outcome in result.outcomes:
         if outcome.error:
             console.print(f"Failed: {outcome.check} ({outcome.error}); --debug shows why", style="red", markup=False)
@@ -82,7 +81,7 @@ def _claims(console: Console, claims: tuple[ClaimResult, ...]) -> None:
         console.print(Text(plain(model), style="bold"))
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         for name, width in COLUMNS:
-            table.add_column(name, min_width=width, no_wrap=True)
+            table.add_column(name, min_width=width)
         for claim in group:
             verdict, style = LEVELS[claim.verdict_level]
             table.add_row(
@@ -151,6 +150,27 @@ def _findings(console: Console, result: AuditResult) -> None:
             text.append(f"\n{_others(found, mechanisms)}", style="not bold dim")
         table.add_row(Text(severity.value, style=STYLES[severity]), text)
     console.print(table)
+
+
+def _unjudged(console: Console, skipped: list[Outcome]) -> None:
+    """The checks that could not judge, one line for each thing that would let them."""
+    if not skipped:
+        return
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for outcome in skipped:
+        groups.setdefault(missing(outcome), []).append(outcome.check)
+    console.print(f"\nCould not be judged ({len(skipped)}), by what would help; the report says more", style="bold")
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    for needed, checks in sorted(groups.items(), key=lambda group: ON_CARD in group[0]):
+        table.add_row(Text(" and ".join(needed), style="dim"), Text(", ".join(checks)))
+    console.print(table)
+
+
+def missing(outcome: Outcome) -> tuple[str, ...]:
+    """The options that would let a skipped check judge; facts on the card where no option would."""
+    wanted = [re.findall(r"--[a-z]+", skip.needs) or [ON_CARD] for skip in outcome.skips]
+    return tuple(dict.fromkeys(word for words in wanted for word in words))
 
 
 def _others(found: list[Finding], mechanisms: Mapping[str, str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -134,6 +135,29 @@ def test_a_run_writes_result_and_report_and_says_where(folder: Path, tmp_path: P
     judged = {"claims", "data", "outcomes", "overlaps", "probes", "runs", "waivers"}
     assert set(result) == {"version", "paper", "provenance"} | judged
     assert "result.json" in answer.stdout
+
+
+def test_what_could_not_be_judged_is_grouped_by_the_option_that_would_help(folder: Path, tmp_path: Path) -> None:
+    answer = cli("run", str(folder), "--format", "json", cwd=tmp_path, COLUMNS="999")
+    block = answer.stdout.split("Could not be judged")[1].split("\n\n")[0].splitlines()[1:]
+    told = {label: checks.split(", ") for label, checks in (re.split(r"\s{2,}", line.strip()) for line in block)}
+    result = json.loads((tmp_path / "out" / "small" / "result.json").read_text(encoding="utf-8"))
+    needs = {o["check"]: [s["needs"] for s in o["skips"]] for o in result["outcomes"] if o["status"] == "skipped"}
+    assert sorted(check for checks in told.values() for check in checks) == sorted(needs)
+    assert "ledger-broken" in told["--ledger"]
+    assert all("--code" in need for check in told["--code"] for need in needs[check])
+    assert not any("--" in need for check in told["more on the card"] for need in needs[check])
+    assert list(told)[-1] == "more on the card"
+
+
+def test_a_table_at_80_columns_cuts_no_word_short(folder: Path, tmp_path: Path) -> None:
+    data = tmp_path / "notes.jsonl"
+    rows = [{"text": f"note {i}", "who": f"p{0 if i < 38 else i}"} for i in range(1000)]
+    data.write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
+    named = f"notes={data},text=text,unit=who"
+    answer = cli("run", str(folder), "--data", named, "--format", "json", cwd=tmp_path, COLUMNS="60")
+    assert "…" not in answer.stdout
+    assert "(k = 38)" in " ".join(answer.stdout.split())
 
 
 def test_the_same_result_gives_the_same_report(folder: Path, tmp_path: Path) -> None:
