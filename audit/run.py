@@ -40,6 +40,7 @@ from audit.types import (
 )
 from audit.uncovered import with_uncovered_records
 from audit.utility import read_utility
+from audit.verdict import with_findings
 from audit.waivers import apply
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
@@ -105,6 +106,7 @@ def run_audit(
     claims = with_uncovered_records(claims, outcomes)
     given_waivers = found.card.waiver if waive else ()
     outcomes, waivers = apply(given_waivers, outcomes, today or begun.date())
+    claims = with_findings(claims, outcomes, len(found.card.mechanism))
     inputs = {f"{r.role} {r.name}": r.identity.sha256 for r in measured}
     inputs |= {f"ledger {place}": run.ledger_sha256 for place, run in enumerate(runs, 1)}
     inputs |= {"code": subject.checkout.sha256} if folder is not None else {}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 from audit.setting import Setting
-from audit.types import Rung
+from audit.types import ClaimResult, Finding, Outcome, Rung, Severity
 
 Level = Literal["holds", "weaker", "broken", "unknown"]
 
@@ -33,6 +33,40 @@ def verdict(setting: Setting, rungs: Sequence[Rung]) -> tuple[Level, str]:
             f"{_bracket(together)}."
         )
     return level, sentence
+
+
+def with_findings(
+    claims: Sequence[ClaimResult], outcomes: Iterable[Outcome], mechanisms: int
+) -> tuple[ClaimResult, ...]:
+    """The claims as findings of high severity leave them: what holds by its ladder, or holds in part, does not.
+
+    A waived finding counts for nothing. One that names no claim, as of code or of a ledger, bears on the paper's only
+    mechanism; of several `mechanisms` it may be any, and a claim that would hold cannot be judged.
+    """
+    high = [
+        (outcome.check, finding)
+        for outcome in outcomes
+        for finding in (() if outcome.waiver else outcome.findings)
+        if finding.severity is Severity.HIGH
+    ]
+    return tuple(_left_by(claim, high, alone=mechanisms == 1) for claim in claims)
+
+
+def _left_by(claim: ClaimResult, high: Iterable[tuple[str, Finding]], *, alone: bool) -> ClaimResult:
+    bear = {check for check, found in high if claim.id in found.claims or (alone and not found.claims)}
+    may = {check for check, found in high if not found.claims}
+    if bear and claim.verdict_level in ("holds", "weaker"):
+        said = f"ε = {claim.epsilon:g} does not hold as worded, by {_named(bear)}."
+        return claim.model_copy(update={"verdict_level": "broken", "verdict": said})
+    if may and claim.verdict_level == "holds":
+        said = f"ε = {claim.epsilon:g} may not hold, by {_named(may)} that may bear on another mechanism alone."
+        return claim.model_copy(update={"verdict_level": "unknown", "verdict": said})
+    return claim
+
+
+def _named(checks: Collection[str]) -> str:
+    listed = f"of high severity ({', '.join(sorted(checks))})"
+    return f"a finding {listed}" if len(checks) == 1 else f"findings {listed}"
 
 
 def _of_training(setting: Setting, rungs: Sequence[Rung]) -> tuple[Level, str]:

@@ -37,9 +37,7 @@ def view(result: Json) -> dict[str, Any]:
         "result": result,
         "paper": result["paper"],
         "arxiv_url": arxiv_url(result["paper"]["arxiv"]),
-        "answer": wording.answer(
-            levels, _standing(result["outcomes"]), person=_person_known(head), scripts=_from_scripts(claims)
-        ),
+        "answer": wording.answer(levels, person=_person_known(head), scripts=_from_scripts(claims)),
         "levels": levels,
         "claims": shown,
         "head": head,
@@ -70,11 +68,6 @@ def view(result: Json) -> dict[str, Any]:
         "version": result["version"],
         "quotes": quotes(result["paper"], result["provenance"], head),
     }
-
-
-def _standing(outcomes: Sequence[Json]) -> int:
-    """Findings of high severity that no waiver covers."""
-    return sum(f["severity"] == "high" for o in outcomes if not o.get("waiver") for f in o["findings"])
 
 
 def _from_scripts(claims: Sequence[Json]) -> bool:

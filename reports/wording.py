@@ -70,25 +70,23 @@ IDENTITIES = {
 }
 
 
-def answer(counts: dict[str, int], high: int = 0, *, person: bool = True, scripts: bool = False) -> tuple[str, str]:
+def answer(counts: dict[str, int], *, person: bool = True, scripts: bool = False) -> tuple[str, str]:
     """(short answer, what it says of the claims), from the number of claims at each level.
 
-    A finding of high severity stands against claims that hold by their ladder; and a claim that holds for its unit
-    says nothing of a person whose records nobody counted. `scripts`: every claim is known from scripts alone.
+    A claim that holds for its unit says nothing of a person whose records nobody counted. `scripts`: every claim is
+    known from scripts alone.
     """
-    short, said = _answer(counts, high, person)
+    short, said = _answer(counts, person)
     if scripts:
         said = said.replace("claims", "ε targets in the released scripts").replace(" as worded", "")
     return short, said
 
 
-def _answer(counts: dict[str, int], high: int, person: bool) -> tuple[str, str]:
+def _answer(counts: dict[str, int], person: bool) -> tuple[str, str]:
     total = sum(counts.values())
     worst = next((level for level in LEVELS if counts[level]), None)
     if worst is None:
         return "No claim to judge.", "The card names no ε"
-    if worst == "holds" and high:
-        return "No.", f"{plural(high, 'finding')} of high severity stand{'s' if high == 1 else ''} against it"
     short, one, some, all_of_them = ANSWERS[worst]
     if worst == "holds" and not person:
         short = "Not known for a person."

@@ -219,20 +219,6 @@ def test_the_first_screen_says_no_when_a_claim_is_broken(result: dict[str, Any])
     assert f"{of} claims do not hold as worded" in render(worded).split("</header>")[0]
 
 
-def test_a_finding_of_high_severity_ends_a_yes_unless_it_is_waived(result: dict[str, Any]) -> None:
-    holding = [{**claim, "verdict_level": "holds", "wording": "the paper claims"} for claim in result["claims"]]
-    high = next(o for o in result["outcomes"] if any(f["severity"] == "high" for f in o["findings"]))
-    until = {"check": high["check"], "reason": "mended", "author": "us", "expires": "2027-01-01"}
-
-    def head(*outcomes: dict[str, Any]) -> str:
-        return render({**result, "claims": holding, "outcomes": list(outcomes)}).split("</header>")[0]
-
-    assert "of high severity" in head(high)
-    assert "Yes, as far as checked" not in head(high)
-    assert "of high severity" not in head({**high, "waiver": until})
-    assert "of high severity" not in head({**high, "findings": []})
-
-
 def test_a_result_without_claims_data_or_findings_is_still_a_page(result: dict[str, Any]) -> None:
     empty = {**result, "claims": [], "data": [], "outcomes": []}
     text = Page(render(empty)).text
