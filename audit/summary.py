@@ -77,11 +77,12 @@ def show(console: Console, result: AuditResult, written: list[Path]) -> None:
 
 def _claims(console: Console, claims: tuple[ClaimResult, ...]) -> None:
     """One line a claim, under the name of its model."""
+    aligned = console.width >= sum(width + 2 for _, width in COLUMNS)  # where there is room for it
     for model, group in groupby(claims, key=_model):
         console.print(Text(plain(model), style="bold"))
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         for name, width in COLUMNS:
-            table.add_column(name, min_width=width)
+            table.add_column(name, min_width=width if aligned else None)
         for claim in group:
             verdict, style = LEVELS[claim.verdict_level]
             table.add_row(
