@@ -85,7 +85,7 @@ class Severity(StrEnum):
 
     HIGH = "high"  # it does not hold as worded
     MEDIUM = "medium"  # it holds only under something unsaid
-    LOW = "low"  # it stands but is hard to repeat
+    LOW = "low"  # it stands, but is hard to repeat or its results mean less than they seem
     INFO = "info"  # worth knowing
 
 

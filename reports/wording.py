@@ -27,7 +27,7 @@ LEVELS = {
 SEVERITIES = {
     "high": Term("High", "the claim does not hold as worded"),
     "medium": Term("Medium", "it holds only under something unsaid"),
-    "low": Term("Low", "it stands but is hard to repeat"),
+    "low": Term("Low", "it stands, but is hard to repeat or its results mean less than they seem"),
     "info": Term("Info", "worth knowing"),
 }
 

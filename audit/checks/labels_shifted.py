@@ -31,7 +31,7 @@ def _finding(subject: Subject, dataset: DatasetUse, real: Sequence[str], made: S
     assert dataset.labels_in_generation is not None
     rows = [f"{i}: data {real[i] if i < len(real) else '(none)'}, generation {made[i]}" for i in wrong]
     return Finding(
-        severity=Severity.MEDIUM,
+        severity=Severity.LOW,
         basis=Basis.COMPUTED,
         summary=f"On {dataset.name}, {len(wrong)} of {len(made)} labels mean one class in the real data and another "
         "in the generation prompts, so a classifier trained on the synthetic texts learns the wrong names. "
@@ -74,7 +74,7 @@ def labels_shifted(subject: Subject) -> Iterator[Finding | Skip]:
         if wrong and real is not None and made is not None:
             yield _finding(subject, dataset, real, made)
     if not judged:
-        yield from readings_alone(subject, IDENT, (), Severity.MEDIUM, REMEDY)
+        yield from readings_alone(subject, IDENT, (), Severity.LOW, REMEDY)
     if silent or not subject.card.dataset:
         yield Skip(
             reason="What each label index means in data and in generation is not known, or not in the same words, "

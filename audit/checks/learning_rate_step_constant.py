@@ -16,7 +16,7 @@ IDENT = "learning-rate-step-constant"
 STEPS = {"step", "steps", "iter", "iteration", "it", "epoch"}
 NAMED = {"lr", "learning", "anneal", "warmup", "schedule"}
 FLAW = Flaw(
-    Severity.MEDIUM,
+    Severity.LOW,
     "A learning-rate schedule is called in a loop with the same number as its step, so the rate never follows the "
     "schedule. With a warm-up and step 0 it is 0 throughout and training moves nothing.",
     "Not seen: another place that sets the rate again.",
@@ -29,14 +29,14 @@ def learning_rate_step_constant(subject: Subject) -> Iterator[Finding | Skip]:
     """## What it looks for
 
     A function of the checkout that sets `param_group["lr"]` from a parameter named like a step, and a call
-    of it inside a loop that passes a number in that place. High where the number is 0 and the function
-    takes the smaller of 1 and step / warm-up, for the rate is then 0.
+    of it inside a loop that passes a number in that place. Where the number is 0 and the function takes
+    the smaller of 1 and step / warm-up, the rate is 0, and the finding says so.
 
     ## Why it matters
 
     With a learning rate of 0 the model after training is the checkpoint it started from, for any ε.
     Results then describe that checkpoint and say nothing of private training; at another constant, the
-    schedule that a paper describes is not the one that ran.
+    schedule that a paper describes is not the one that ran. The privacy claim is not touched.
 
     ## What it cannot see
 
@@ -73,7 +73,7 @@ def _matches(source: Source, schedules: list[tuple[Source, Function]]) -> Iterat
         number, stuck_at_zero = step
         what = f"the step is {number} in every pass" + (": the rate is 0" if stuck_at_zero else "")
         inner = any(is_update(node) and loop_around(source, node) is loop for node in ast.walk(loop))
-        yield Match(source, call.lineno, what, read=inner, severity=Severity.HIGH if stuck_at_zero else None)
+        yield Match(source, call.lineno, what, read=inner)
 
 
 def _given_step(source: Source, call: ast.Call, schedules: list[tuple[Source, Function]]) -> tuple[float, bool] | None:

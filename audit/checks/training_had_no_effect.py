@@ -28,7 +28,7 @@ def training_had_no_effect(subject: Subject) -> Iterator[Finding | Skip]:
 
     With a learning rate of 0 neither gradients nor weight decay move a parameter, so the model after
     training is the checkpoint that it started from, for any ε. Results reported for it then describe that
-    checkpoint and say nothing of private training.
+    checkpoint and say nothing of private training. The privacy claim is not touched.
 
     ## What it cannot see
 
@@ -43,7 +43,7 @@ def training_had_no_effect(subject: Subject) -> Iterator[Finding | Skip]:
         elif not _moves(rate):
             yield _finding(subject, mechanism, rate)
     judged = {m.id for m in subject.card.mechanism} - set(silent)
-    yield from readings_alone(subject, IDENT, judged, Severity.HIGH, REMEDY)
+    yield from readings_alone(subject, IDENT, judged, Severity.LOW, REMEDY)
     if silent:
         yield Skip(
             reason=f"The learning-rate schedule is not known for {', '.join(silent)}.",
@@ -61,10 +61,11 @@ def _finding(subject: Subject, mechanism: Mechanism, rate: LearningRate) -> Find
     fact = mechanism.learning_rate
     assert fact is not None
     return Finding(
-        severity=Severity.HIGH,
+        severity=Severity.LOW,
         basis=Basis.COMPUTED,
         summary=f"The learning rate of {mechanism.id} is 0 at every step, so the model after training is the "
-        "checkpoint it started from, whatever the ε. Results of this run say nothing of private training."
+        "checkpoint it started from, whatever the ε. Results of this run say nothing of private training; the "
+        "privacy claim is not touched by that."
         + caution(fact),
         evidence=(
             from_fact(

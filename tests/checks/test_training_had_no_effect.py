@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from audit.checks.training_had_no_effect import _moves
 from audit.training import learning_rate_at
-from audit.types import Basis, LearningRate
+from audit.types import Basis, LearningRate, Severity
 
 IDENT = "training-had-no-effect"
 
@@ -16,6 +16,17 @@ def test_a_schedule_called_with_step_zero_never_leaves_zero(ask):
     [finding] = ask(IDENT, mechanism={"learning_rate": rate("constant", 2_000, 0)})
     assert finding.basis is Basis.COMPUTED
     assert "0 at every step" in finding.summary
+    assert finding.severity is Severity.LOW  # a model that did not move reveals nothing
+
+
+def test_neither_it_nor_swapped_labels_speak_against_the_privacy_claim(ask):
+    labels = {"labels_in_data": ("Poor", "Good"), "labels_in_generation": ("Good", "Poor")}
+    for found in (
+        *ask(IDENT, mechanism={"learning_rate": rate("constant", 2_000, 0)}),
+        *ask("labels-shifted", dataset=labels),
+    ):
+        assert "not touched" in found.summary
+        assert found.severity is Severity.LOW
 
 
 @given(st.sampled_from(["step", "constant"]), st.integers(0, 50), st.integers(0, 50), st.integers(1, 120))

@@ -272,19 +272,21 @@ def test_only_commands_that_change_an_installed_file_count(command: str, expecte
 
 
 @pytest.mark.parametrize(
-    ("rate", "step", "severity"),
+    ("rate", "step", "zero"),
     [
-        ("min(1, step / w)", "0", Severity.HIGH),
-        ("min(float(step) / w, 1.0)", "0", Severity.HIGH),
-        ("min(1, step / w)", "5", Severity.MEDIUM),
-        ("max(1, step / w)", "0", Severity.MEDIUM),
-        ("1 - step / w", "0", Severity.MEDIUM),
-        ("min(1, w / step)", "0", Severity.MEDIUM),
+        ("min(1, step / w)", "0", True),
+        ("min(float(step) / w, 1.0)", "0", True),
+        ("min(1, step / w)", "5", False),
+        ("max(1, step / w)", "0", False),
+        ("1 - step / w", "0", False),
+        ("min(1, w / step)", "0", False),
     ],
 )
-def test_a_rate_stuck_at_zero_weighs_most(rate: str, step: str, severity: Severity, write: Write) -> None:
+def test_a_rate_stuck_at_zero_is_said_to_be_zero(rate: str, step: str, zero: bool, write: Write) -> None:
     text = f"def set_lr(o, step):\n  o['lr'] = {rate}\nfor x in l:\n  x.backward()\n  set_lr(o, {step})\n"
-    assert finding("learning-rate-step-constant", write(**{"train.py": text})).severity is severity
+    found = finding("learning-rate-step-constant", write(**{"train.py": text}))
+    assert any("the rate is 0" in seen.what for seen in found.evidence) is zero
+    assert found.severity is Severity.LOW  # it says nothing against the privacy of what was trained
 
 
 @pytest.mark.parametrize(("ident", "text"), [(ident, text) for ident, texts in NEAR.items() for text in texts])
