@@ -80,6 +80,12 @@ def find(folders: Sequence[Path]) -> list[Path]:
     return list({path.resolve(): path for path in found}.values())
 
 
+def folder(path: Path, page: Path) -> str:
+    """The folder of the result `path` as seen from `page`; its own name where the page lies in it too."""
+    seen = Path(os.path.relpath(path.parent, page.parent)).as_posix()
+    return path.parent.resolve().name if seen == "." else seen
+
+
 def link(report: Path, page: Path) -> str | None:
     """The address of `report` for a link on `page`, None where there is no such file."""
     if not report.is_file():

@@ -1,13 +1,14 @@
-"""Many results as one page: paper × check, and the ε claimed beside the ε for one person; sortable in the browser."""
+"""Many results as one page: the ε claimed beside the ε for one person, and check × audit; sortable in the browser."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
@@ -17,10 +18,11 @@ from reports.findings import findings
 from reports.headline import person_rung
 from reports.html import checked, environment
 from reports.ladder_svg import Mark, mark_for
-from reports.numbers import as_float, bracket
+from reports.numbers import as_float, bracket, plural
 from reports.scale import LogScale
 
 Json = Mapping[str, Any]
+GIVEN = {"private": "data of ", "corpus": "corpus ", "code": "code"}
 SCRIPT = (files("reports") / "templates" / "sort.js").read_text(encoding="utf-8")
 
 
@@ -55,11 +57,22 @@ class Status:
     anchor: str
 
 
+class Audit(NamedTuple):
+    """A result to show, the folder it lies in, and a link to its report (None: there is none), as seen from the page."""
+
+    result: Json
+    folder: str
+    link: str | None = None
+
+
 @dataclass(frozen=True)
 class Paper:
     """One result: the claim that stands for it, every claim, every check; `link` leads to its report."""
 
     id: str
+    name: str  # the id, with the folder where several audits share the id
+    folder: str
+    given: str
     title: str
     link: str | None
     answer: str
@@ -69,20 +82,22 @@ class Paper:
     counts: Mapping[str, int]
 
 
-def render(results: Sequence[tuple[str | None, Json]]) -> str:
-    """The page for (link to the report or None, result) pairs; same input, same bytes.
+def render(audits: Sequence[Audit]) -> str:
+    """The page; same input, same bytes.
 
     Raises:
         ReportError: another version of the format, or a part of it is missing.
     """
-    for _, result in results:
-        checked(result, str)
-    scale = scale_of([claim for _, result in results for claim in result["claims"]])
-    papers = [_paper(link, result, scale) for link, result in results]
+    for audit in audits:
+        checked(audit.result, str)
+    scale = scale_of([claim for audit in audits for claim in audit.result["claims"]])
+    idents = Counter(audit.result["paper"]["id"] for audit in audits)
+    papers = [_paper(audit, scale, alone=idents[audit.result["paper"]["id"]] == 1) for audit in audits]
     names = sorted({check for paper in papers for check in paper.statuses})
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     shown = {
         "papers": papers,
+        "levels": {level: sum(paper.counts.get(level, 0) for paper in papers) for level in wording.LEVELS},
         "checks": names,
         "scale": scale,
         "words": wording,
@@ -93,19 +108,31 @@ def render(results: Sequence[tuple[str | None, Json]]) -> str:
     return environment().get_template("index.html.j2").render(shown)
 
 
-def _paper(link: str | None, result: Json, scale: LogScale) -> Paper:
+def _paper(audit: Audit, scale: LogScale, *, alone: bool) -> Paper:
+    result, ident = audit.result, audit.result["paper"]["id"]
     shown, head, _ = read_claims(result["claims"], scale)
     levels = {level: sum(item.level == level for item in shown) for level in wording.LEVELS}
     return Paper(
-        id=result["paper"]["id"],
+        id=ident,
+        name=ident if alone or audit.folder == ident else f"{ident} ({audit.folder})",
+        folder=audit.folder,
+        given=given(result["provenance"]["inputs"]),
         title=result["paper"]["title"],
-        link=link,
+        link=audit.link,
         answer=" ".join(wording.answer(levels)),
         head=_line(head, scale) if head else None,
         lines=tuple(_line(item, scale) for item in shown),
         statuses=_statuses(result),
         counts={level: count for level, count in levels.items() if count},
     )
+
+
+def given(inputs: Iterable[str]) -> str:
+    """What an audit was given beside the card, from the names of its inputs, as "data of yelp, 2 ledgers"."""
+    kinds = [name.partition(" ")[::2] for name in inputs]
+    ledgers = sum(kind == "ledger" for kind, _ in kinds)
+    told = [f"{GIVEN[kind]}{name}" for kind, name in kinds if kind in GIVEN]
+    return ", ".join([*told, *([plural(ledgers, "ledger")] if ledgers else [])]) or "the card alone"
 
 
 def _line(item: Ladder, scale: LogScale) -> Line:

@@ -308,5 +308,9 @@ def test_an_index_names_every_result_below_the_folders_and_links_to_their_report
     assert 'href="b%20c/report.html' in page
     assert 'href="a/' not in page
     assert "2 audits" in page
+    assert "in <b>a</b>" in page
+    assert "in <b>b c</b>" in page
+    cli("index", "out/a", cwd=pair)
+    assert "in <b>a</b>" in (pair / "out" / "a" / "index.html").read_text(encoding="utf-8")
     empty = cli("index", "nowhere", cwd=pair)
     assert (empty.returncode, len(empty.stderr.strip().splitlines())) == (2, 1)

@@ -26,12 +26,13 @@ def index(
     out_file: Annotated[Path | None, typer.Option("--out", help="the page [index.html in the first folder]")] = None,
 ) -> None:
     """Show many results as one page."""
-    from reports.index import render
+    from reports.index import Audit, render
 
     page = out_file or folders[0] / "index.html"
     found = results.find(folders)
-    shown = [(results.link(path.with_name(FILES["html"]), page), results.read(path)) for path in found]
-    text = render([(link, json.loads(results.to_json(result))) for link, result in shown])
+    bodies = [json.loads(results.to_json(results.read(path))) for path in found]
+    places = [(results.folder(path, page), results.link(path.with_name(FILES["html"]), page)) for path in found]
+    text = render([Audit(body, *place) for body, place in zip(bodies, places, strict=True)])
     for path in write({page.name: text}, page.parent):
         out.print(f"wrote {path} ({len(found)} results)", markup=False, soft_wrap=True)
 

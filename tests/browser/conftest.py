@@ -50,7 +50,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     diff = compare(AuditResult.model_validate(old), AuditResult.model_validate(result)).model_dump(mode="json")
     texts = {
         "report": html.render(result),
-        "index": index.render([("report.html", result), (None, other)]),
+        "index": index.render([index.Audit(result, "first", "report.html"), index.Audit(other, "second")]),
         "diff": diff_html.render(diff),
     }
     folder = tmp_path_factory.mktemp("pages")

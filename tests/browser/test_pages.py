@@ -109,15 +109,35 @@ def column(page: Any, table: str, place: int) -> list[str]:
 
 def test_a_click_on_a_heading_sorts_by_number_and_back(show: Callable[..., Any]) -> None:
     page = show("index").page
-    table, head = "#claims table", page.locator("#claims thead th").nth(2)
+    table, head = "#claims table", page.locator("#claims thead th").nth(1)
     head.get_by_role("button").click()
     assert head.get_attribute("aria-sort") == "ascending"
-    rising = [float(text) for text in column(page, table, 3)]
+    rising = [float(text) for text in column(page, table, 2)]
     assert rising == sorted(rising)
     assert len(set(rising)) > 1
     head.get_by_role("button").press("Enter")
     assert head.get_attribute("aria-sort") == "descending"
-    assert [float(text) for text in column(page, table, 3)] == rising[::-1]
+    assert [float(text) for text in column(page, table, 2)] == rising[::-1]
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280, 1920])
+def test_the_index_hides_nothing_behind_a_side_scroll(width: int, show: Callable[..., Any]) -> None:
+    page = show("index", width=width).page
+    for table in page.locator(".scroll").all():
+        assert table.evaluate("node => node.scrollWidth <= node.clientWidth"), table.get_attribute("aria-label")
+    rows = page.locator("#papers tbody tr, #claims tbody tr")
+    assert rows.count() > 2
+    for cell in rows.locator("td[data-label], .chip").all():
+        box = cell.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+
+
+def test_figures_on_a_phone_say_what_they_are(show: Callable[..., Any]) -> None:
+    page = show("index", width=390).page
+    labels = page.locator("#papers tbody tr").first.locator("td[data-label]")
+    shown = [cell.evaluate("node => getComputedStyle(node, '::before').content") for cell in labels.all()]
+    assert shown == ['"claimed ε"', '"for one person"', '"corrected"']
 
 
 def test_without_script_the_index_is_whole_and_in_order(show: Callable[..., Any]) -> None:
