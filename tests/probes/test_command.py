@@ -23,7 +23,9 @@ from audit.types import Severity
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = (ROOT / "docs" / "probes.md").read_text(encoding="utf-8")
-PLAIN, OPACUS = (code for code in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "def factory" in code)
+CODE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+OPACUS, PLAIN = (code for code in CODE if "def factory" in code)
+(TRAINING,) = (code for code in CODE if "def private" in code)
 LOOP = """
 import torch
 from torch import nn
@@ -185,9 +187,14 @@ def test_the_assertion_passes_a_sound_step_and_names_what_is_wrong_with_another(
 @pytest.mark.parametrize(("name", "code"), [("plain", PLAIN), ("opacus", OPACUS)])
 def test_the_loops_of_the_page_are_sound(tmp_path: Path, name: str, code: str) -> None:
     (tmp_path / f"page_{name}.py").write_text(code, encoding="utf-8")
+    (tmp_path / "my_training.py").write_text(TRAINING, encoding="utf-8")
     loop = load(f"page_{name}:factory", folder=tmp_path)
     plan = Plan(sizes=(8,), places=1, factors=(), noiseless_steps=0, hard_sizes=(8,), run_steps=6, noise_steps=5)
     assert_private_step(loop, plan=replace(plan, coordinates=1, hard_changes=1))
+
+
+def test_the_loop_in_15_lines_has_15_lines() -> None:
+    assert len([line for line in OPACUS.splitlines() if line.strip()]) <= 15
 
 
 @pytest.mark.parametrize("factory", ["hooks", "ghost"])
