@@ -15,6 +15,7 @@ import pytest
 from audit.diff import compare
 from audit.types import AuditResult
 from reports import diff_html, html, index
+from tests.reports.test_overlap import overlap
 
 SIZES = {390: 844, 768: 1024, 1280: 800, 1920: 1080}
 
@@ -42,6 +43,7 @@ def _built() -> dict[str, Any]:
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A report of 52 claims, an index of two results, and a comparison, as files."""
     result = _built()
+    result["overlaps"] = [overlap({50: 3, 80: 2, 100: 13})]
     old = copy.deepcopy(result)
     old["claims"][0]["ladder"][1].update(epsilon_lower=1.0, epsilon_upper=2.0)
     del old["claims"][1], old["outcomes"][0]["findings"][0]
