@@ -58,7 +58,7 @@ class Status:
 
 
 class Audit(NamedTuple):
-    """A result to show, the folder it lies in, and a link to its report (None: there is none), as seen from the page."""
+    """A result to show, its folder, and the link to its report (None: there is none), both as seen from the page."""
 
     result: Json
     folder: str

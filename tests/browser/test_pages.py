@@ -133,6 +133,15 @@ def test_the_index_hides_nothing_behind_a_side_scroll(width: int, show: Callable
         assert box["x"] + box["width"] <= width
 
 
+def test_no_figure_of_the_report_hides_behind_a_side_scroll_on_a_phone(show: Callable[..., Any]) -> None:
+    page = show("report", width=390).page
+    page.evaluate(OPEN_ALL)
+    cells = page.locator(".meaning :is(th, td), .ladders :is(th, td), .grid.cards :is(th, td)")
+    boxes = [box for cell in cells.all() if (box := cell.bounding_box())]
+    assert len(boxes) > 100
+    assert max(box["x"] + box["width"] for box in boxes) <= 390
+
+
 def test_figures_on_a_phone_say_what_they_are(show: Callable[..., Any]) -> None:
     page = show("index", width=390).page
     labels = page.locator("#papers tbody tr").first.locator("td[data-label]")

@@ -76,7 +76,7 @@ def pages(result: dict[str, Any]) -> dict[str, str]:
     diff = compare(AuditResult.model_validate(old), AuditResult.model_validate(result)).model_dump(mode="json")
     return {
         "report": render(result),
-        "index": index.render([("a/report.html", old), (None, result)]),
+        "index": index.render([index.Audit(old, "a", "a/report.html"), index.Audit(result, "b")]),
         "diff": diff_html.render(diff),
     }
 
@@ -158,7 +158,7 @@ def test_every_ladder_shows_each_of_its_rungs(result: dict[str, Any]) -> None:
     for mechanism in {c["mechanism"] for c in result["claims"]}:
         claims = [c for c in result["claims"] if c["mechanism"] == mechanism]
         (table,) = re.findall(rf'aria-label="Ladders of {mechanism}">(.*?)</table>', text, re.DOTALL)
-        rows = [re.findall(r"<td>(.*?)</td>", row) for row in table.split("<tbody>")[1].split("</tr>")]
+        rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in table.split("<tbody>")[1].split("</tr>")]
         cells = [cell for row in rows for cell in row if "#note-" in cell]
         assert len(cells) == sum(len(c["ladder"]) for c in claims)
         for n, claim in enumerate(claims):
