@@ -20,6 +20,7 @@ from audit.types import ClaimResult, Comparison, CurvePoint, Rung, Sampler, roun
 from audit.verdict import verdict
 
 NOT_STATED = "one record (the unit is not stated in the sources read)"
+PERSON = "all records of one person"
 CURVE_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
@@ -35,7 +36,6 @@ class _Here:
     counts: tuple[CountRelease, ...] = ()  # released with noise beside the training
     group_size: int = 1
     lower: float = 0.0
-    record_lower: float = 0.0  # the lower end for one record
 
 
 def claim_result(setting: Setting, cache: Path | None = None) -> ClaimResult:
@@ -162,8 +162,7 @@ def _priced(
         attack=attack(setting, here.noise, here.steps, here.sampler, here.group_size, upper, here.cache, here.counts),
         beside=tuple(beside),
     )
-    record_lower = price.lower if here.group_size == 1 else here.record_lower
-    return replace(here, lower=price.lower, record_lower=record_lower), rung
+    return replace(here, lower=price.lower), rung
 
 
 def _recomputed(setting: Setting, here: _Here) -> tuple[_Here, Rung]:
@@ -224,7 +223,7 @@ def _person(setting: Setting, here: _Here) -> Iterator[tuple[_Here | None, Rung]
         return
     sizes = _group_sizes(setting)
     for ident, size, label, why in sizes:
-        at = replace(here, group_size=size, unit="all records of one person")
+        at = replace(here, group_size=size, unit=PERSON)
         if here.sampler is not setting.sampler_accounted is not None:
             accounted = _price(setting, replace(at, sampler=setting.sampler_accounted))
             why = f"{why} With {setting.sampler_accounted} sampling, as accounted, at most {accounted.upper:.4g}."
@@ -233,7 +232,7 @@ def _person(setting: Setting, here: _Here) -> Iterator[tuple[_Here | None, Rung]
     if setting.counts is None and setting.several_per_person:
         for ident, label in (("person-p99", "A person at the 99th percentile"), ("person-max", "The heaviest person")):
             why = f"Records per person were not measured: --data {setting.dataset}=PATH."
-            yield None, _unavailable(setting, ident, label, why, "all records of one person")
+            yield None, _unavailable(setting, ident, label, why, PERSON)
 
 
 def _group_sizes(setting: Setting) -> Iterator[tuple[str, int, str, str]]:
@@ -262,19 +261,18 @@ def _preprocessing(setting: Setting, here: _Here) -> tuple[_Here, Rung] | None:
     """
     if setting.balanced_classes is None:
         return None
-    size, unit, lower = setting.balanced_classes, "one record of the data before balancing", here.lower
-    if setting.counts is not None:
-        size, unit = size * here.group_size, here.unit
-    elif here.group_size > 1:  # a supposed person: go back to the record
-        lower = here.record_lower
-    at = replace(here, group_size=size, unit=unit)
-    found = replace(_price(setting, at), lower=lower)
+    held = here.group_size
+    size, of_person = setting.balanced_classes * held, here.unit == PERSON
+    at = replace(here, group_size=size, unit=PERSON if of_person else "one record of the data before balancing")
+    found = replace(_price(setting, at), lower=here.lower)
+    who = f"a person with {held:,} record{'s' * (held > 1)}" if of_person else "one record"
+    label = f"With the class balancing before training: {who}"
     assumption = (
         f"Balancing to the smallest of {setting.balanced_classes} classes turns one raw record into up to "
         f"{setting.balanced_classes} training records: the upper end is a group of {size}, the lower end the training "
         "alone; the exact class count, which the number of records gives away, is not priced."
     )
-    return _priced(setting, at, found, "preprocessing", "With the class balancing before training", assumption)
+    return _priced(setting, at, found, "preprocessing", label, assumption)
 
 
 def _selection(setting: Setting, here: _Here | None) -> Iterator[Rung]:

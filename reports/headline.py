@@ -54,8 +54,10 @@ def steps(head: Ladder) -> tuple[Step, ...]:
     if last is not None and last is person:
         return claimed, _step("corrected ε, for one person", last, head.level, *_supposed(last))
     for_person = _step("ε for one person", person, "", *_supposed(person)) if person else _unmeasured(head)
-    corrected = _step("corrected ε", last, head.level) if last else _unknown()
-    return claimed, for_person, corrected
+    if last is None:
+        return claimed, for_person, _unknown()
+    more = _supposed(person) if person and last["privacy_unit"] == person["privacy_unit"] else ()
+    return claimed, for_person, _step("corrected ε", last, head.level, *more)
 
 
 def _supposed(person: Json) -> tuple[str, ...]:

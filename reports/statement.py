@@ -42,7 +42,9 @@ def _sentences(claim: Json) -> Iterator[str]:
         yield "It could not be recomputed from what is stated."
     yield from _person(claim, rungs)
     if "preprocessing" in rungs:
-        yield f"With the preprocessing of the data, ε is {_value(rungs['preprocessing'])}."
+        person = any(name.startswith("person-") for name in rungs)
+        whose = "that person" if person else rungs["preprocessing"]["privacy_unit"]
+        yield f"With the preprocessing of the data, ε for {whose} is {_value(rungs['preprocessing'])}."
     for name in ("selection", "channels"):
         if name in rungs:
             yield f"Not covered: {rungs[name]['assumption'].rstrip('.')}."

@@ -122,6 +122,26 @@ def test_a_choice_weakens_a_claim_that_else_holds() -> None:
     assert "no bound" in claim.verdict
 
 
+def test_balancing_keeps_the_person_that_the_rung_above_reached() -> None:
+    """Two supposed records of a person, each of which moves up to five training records, are a group of ten."""
+    claim = claim_result(replace(SMALL, several_per_person=True, balanced_classes=5, selection=CHOICE))
+    person, balanced = rung(claim, "person-k2"), rung(claim, "preprocessing")
+    ten = rung(claim_result(replace(SMALL, assumed_max_records=10)), "person-assumed")
+    assert (balanced.group_size, balanced.epsilon_upper) == (10, ten.epsilon_upper)
+    assert balanced.epsilon_lower == person.epsilon_lower
+    assert balanced.label.endswith(": a person with 2 records")
+    assert balanced.privacy_unit == person.privacy_unit == rung(claim, "selection").privacy_unit
+
+
+def test_balancing_where_no_person_is_known_is_a_rung_of_the_record() -> None:
+    claim = claim_result(replace(SMALL, balanced_classes=5))
+    balanced = rung(claim, "preprocessing")
+    assert balanced.group_size == 5
+    assert balanced.epsilon_lower == rung(claim, "recomputed").epsilon_lower
+    assert balanced.label.endswith(": one record")
+    assert balanced.privacy_unit == "one record of the data before balancing"
+
+
 def test_what_the_accounting_leaves_out_comes_after_the_choice() -> None:
     claim = claim_result(replace(SMALL, selection=CHOICE, channels=(LABELS,)))
     assert [r.id for r in claim.ladder] == ["claimed", "recomputed", "selection", "channels"]

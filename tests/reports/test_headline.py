@@ -46,6 +46,14 @@ def test_two_records_that_nobody_counted_are_called_supposed(result_builder: Any
     assert "supposed, not measured" not in measured.notes
 
 
+def test_a_corrected_epsilon_of_a_supposed_person_is_called_supposed_too(result_builder: Any) -> None:
+    claim = without(result_builder.claim("bart", "webmd", 1.0, "none"), "person-max", "channels")
+    balanced, two = (next(r for r in claim["ladder"] if r["id"] == i) for i in ("preprocessing", "person-k2"))
+    assert "supposed, not measured" not in steps(head_of(claim))[-1].notes  # it is of one record
+    balanced["privacy_unit"] = two["privacy_unit"]
+    assert "supposed, not measured" in steps(head_of(claim))[-1].notes
+
+
 def test_a_person_nobody_could_price_is_not_known_and_says_why(result_builder: Any) -> None:
     claim = without(result_builder.claim("bart", "webmd", 1.0, "none"), "person-k2", "person-max")
     _, person, _ = steps(head_of(claim))

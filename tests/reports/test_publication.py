@@ -57,6 +57,14 @@ def test_a_measured_person_is_named_with_the_records_held() -> None:
     assert "not measured" not in text
 
 
+def test_preprocessing_is_told_for_the_person_named_before_it_or_for_its_own_unit() -> None:
+    balanced = rung("preprocessing", 15.0, 31.0, privacy_unit="one record of the data before balancing")
+    of_person = statement(claim(rung("recomputed", 7.9, 8.0), rung("person-max", 15.0, 15.2, group_size=2), balanced))
+    assert "for that person is 15 to 31." in of_person
+    of_record = statement(claim(rung("recomputed", 7.9, 8.0), balanced))
+    assert "for one record of the data before balancing is 15 to 31." in of_record
+
+
 def test_what_the_accounting_leaves_out_is_in_the_statement() -> None:
     text = statement(claim(rung("recomputed", 7.9, 8.0), rung("channels", "inf", "inf")))
     assert "Not covered: the label counts are released exactly (gen.py:3)." in text
