@@ -11,6 +11,7 @@ from audit.accounting.answer import MEANINGLESS, answer
 from audit.accounting.calibration import noise_multiplier_for
 from audit.accounting.inputs import AccountingInputError
 from audit.accounting.sampling import Schedule
+from audit.accounting.threads import one_thread
 
 CURVE_POINTS = 12
 
@@ -33,6 +34,7 @@ class Query:
     target_epsilon: float | None
 
 
+@one_thread()
 def answers(query: Query) -> list[dict[str, Any]]:
     """One answer for each group size asked for; a range gives at most twelve, evenly spaced in log k.
 

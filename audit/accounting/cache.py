@@ -16,24 +16,27 @@ from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from audit.accounting.bracket import Bracket, Route
+from audit.accounting.threads import one_thread
 
+T = TypeVar("T")
 _LIBRARIES = ("dp-accounting", "numpy", "scipy")
 
 
 def cached(directory: Path | None, function: str, inputs: Mapping[str, Any], compute: Callable[[], Any]) -> Any:
     """The JSON value of `compute()`, from `directory` where it is there already; None: no cache.
 
+    It is computed in one thread, so that it is the same whoever asks first.
     A file that cannot be read is ignored and replaced; a directory that cannot be written is no error.
     """
     if directory is None:
-        return compute()
+        return _computed(compute)
     path = Path(directory) / f"{_key(function, inputs)}.json"
     with suppress(OSError, ValueError, KeyError, TypeError):
         return json.loads(path.read_text(encoding="utf-8"))["value"]
-    value = compute()
+    value = _computed(compute)
     with suppress(OSError):
         _write(path, {"function": function, "inputs": dict(inputs), "value": value})
     return value
@@ -44,7 +47,7 @@ def cached_bracket(
 ) -> Bracket:
     """`cached` for a Bracket; an entry that is no legal bracket is recomputed."""
     if directory is None:
-        return compute()
+        return _computed(compute)
     fresh: list[Bracket] = []
 
     def as_json() -> Any:
@@ -59,6 +62,11 @@ def cached_bracket(
     except (ValueError, KeyError, TypeError):
         (Path(directory) / f"{_key(function, inputs)}.json").unlink(missing_ok=True)
         return cached_bracket(directory, function, inputs, compute)
+
+
+def _computed(compute: Callable[[], T]) -> T:
+    with one_thread():
+        return compute()
 
 
 def _bracket(stored: Any) -> Bracket:
