@@ -115,3 +115,10 @@ def test_an_answer_that_is_no_number_of_records_is_asked_for_again(tmp_path: Pat
     printed, card = asked_for_records(tmp_path / "own", "many\n0\n-3\n²\n400\n")
     assert printed.count("expected a whole number") == 4
     assert "\nrecords = { value = 400," in card
+
+
+def test_a_question_that_nobody_answers_is_named_and_nothing_is_written(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["init", str(tmp_path / "mine"), "--title", "T"], input="GPT-2\n")
+    assert done.exit_code == 2
+    assert "no answer to “Short name of the private data”" in done.output
+    assert not (tmp_path / "mine").exists()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -36,14 +37,14 @@ def init(
     from audit.init import Answers, write_card
 
     def ask(given: str | None, question: str, default: str) -> str:
-        return given if given is not None else str(typer.prompt(question, default=default))
+        return given if given is not None else str(_prompt(question, default=default))
 
     answers = Answers(
         paper=folder.resolve().name.lower(),
         title=ask(title, "Title of the paper", "Synthetic text under differential privacy"),
         model=ask(model, "Model that was trained", "GPT-2"),
         dataset=ask(dataset, "Short name of the private data", "reviews"),
-        epsilon=epsilon if epsilon is not None else float(typer.prompt("ε claimed", default=8.0, type=float)),
+        epsilon=epsilon if epsilon is not None else float(_prompt("ε claimed", default=8.0, type=float)),
         delta=ask(delta, "δ claimed (a number, 1/N, 1/(10N) or 1/(N ln N))", "1/(10N)"),
         records=records if records is not None else _ask_records(),
         batch_size=batch_size,
@@ -64,7 +65,17 @@ def init(
 def _ask_records() -> int | None:
     """The number of training records, without which nothing is priced; None where the answer is empty."""
     question = "Training records, the N of the accounting (empty: not known yet)"
-    return cast(int | None, typer.prompt(question, default="", show_default=False, value_proc=_records))
+    return cast(int | None, _prompt(question, default="", show_default=False, value_proc=_records))
+
+
+def _prompt(question: str, **options: Any) -> Any:
+    """The answer; a usage error where nobody is there to answer, as in a script."""
+    try:
+        return typer.prompt(question, **options)
+    except typer.Abort:
+        if sys.stdin.isatty():
+            raise
+        raise typer.BadParameter(f"no answer to “{question}”: give one, or the option for it") from None
 
 
 def _records(text: str) -> int | None:
