@@ -38,3 +38,11 @@ def test_a_sound_loop_is_not_flagged_and_everything_is_judged(make) -> None:
 @pytest.mark.parametrize("make", defects.BEYOND, ids=lambda make: make.__name__)
 def test_what_is_beyond_reach_is_as_the_page_says(make) -> None:
     assert violated(make, BRIEF) == set()
+
+
+def test_the_page_names_every_planted_defect() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "probes.md").read_text(encoding="utf-8")
+    table = page.split("## What it catches")[1].split("## In a test suite")[0]
+    named = [row.split(" | ")[0].removeprefix("| ") for row in table.splitlines() if row.startswith("| ")]
+    made = [make.__name__.replace("_", " ") for make in (*defects.ALL, *defects.BEYOND)]
+    assert [name for name in named if name not in ("planted defect", "not seen")] == made
