@@ -6,18 +6,20 @@ import hashlib
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audit.checks.run_not_as_accounted import _beside_card
 from audit.departures import departures
 from audit.init import Answers, write_card
 from audit.ledger import LedgerError, event_of, read_ledger
 from audit.run import run_audit
 from audit.runs import audited
-from audit.types import PricedEvent, RunResult
+from audit.types import PricedEvent, RunResult, Severity
 from audit.utility import read_utility
 
 Json = dict[str, Any]
@@ -289,7 +291,7 @@ def card_of(folder: Path, **further: Any) -> Path:
     [
         ({}, None),
         ({"epsilon": 0.5}, "ε asked for is 2, on the card 0.5"),
-        ({"records": 20_000}, "number of records is 10000, on the card 20000"),
+        ({"records": 20_000}, "number of records is 10,000, on the card 20,000"),
         ({"records": 10_000, "batch_size": 100, "epochs": 10, "sampler": "poisson", "noise_multiplier": 3.0},
          "noise multiplier is 1, on the card 3"),
     ],
@@ -300,9 +302,21 @@ def test_a_ledger_of_another_run_than_the_card_tells_is_found(tmp_path: Path, sa
     result = run_audit(card_of(tmp_path / "card", **said), ledgers=[path])
     (outcome,) = (o for o in result.outcomes if o.check == "run-not-as-accounted")
     assert [found in f.summary for f in outcome.findings] == ([] if found is None else [True])
+    assert {f.severity for f in outcome.findings} <= {Severity.MEDIUM}  # nothing in it refutes the claim
+    assert all("another run" in f.summary for f in outcome.findings)
 
 
 def test_an_evaluation_of_another_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "evaluation.json").write_text(json.dumps({"ledger_sha256": "1" * 64, "sets": {}}), encoding="utf-8")
     with pytest.raises(LedgerError, match="of another run"):
         read_utility(tmp_path, "0" * 64)
+
+
+def test_a_run_of_one_dataset_is_held_against_the_claims_of_that_dataset_alone(tmp_path: Path) -> None:
+    mechanism = {"mechanism": "lm", "epsilon": 2.0, "noise_multiplier": 1.0, "noise_multiplier_derived": True}
+    claims = [SimpleNamespace(dataset=d, records=n, **mechanism) for d, n in (("a", 500), ("b", 10_000))]
+    run = SimpleNamespace(mechanism=None, dataset="a", ladder=(), noise_multiplier=1.0, records=10_000)
+    subject = SimpleNamespace(claims=claims)
+    assert list(_beside_card(subject, run)) == ["its number of records is 10,000, on the card 500"]
+    run.dataset = "c"  # on no card: any claim may be meant
+    assert list(_beside_card(subject, run)) == []
