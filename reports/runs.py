@@ -11,6 +11,7 @@ from reports.numbers import as_float, bracket, number, whole
 
 Json = Mapping[str, Any]
 NOT_READ = "not in the sources read"
+SCORED = "the scores below: counted from private records without noise, and not in the ledger"
 ORDER = ("as-published", "corrected")
 SETS = {"synthetic": "synthetic records", "real": "real records", "public-only": "public model alone"}
 METRICS = {"macro_f1": "macro-F1", "accuracy": "accuracy"}
@@ -125,7 +126,8 @@ def _departures(run: Json) -> tuple[str, ...]:
 
 
 def _outside(run: Json) -> tuple[str, ...]:
-    return tuple(access["what"] for access in run["accesses"] if not access["covered"]) or ("nothing",)
+    scored = (SCORED,) if run["utility"] else ()
+    return (*(access["what"] for access in run["accesses"] if not access["covered"]), *scored) or ("nothing",)
 
 
 def _figures(runs: Sequence[Json]) -> list[tuple[str, str]]:

@@ -89,3 +89,11 @@ def test_accesses_outside_the_price_are_listed_and_covered_ones_are_not() -> Non
     accesses = [{"what": "exact label counts", "covered": False}, {"what": "public N", "covered": True}]
     (table,) = run_tables({"runs": [run("corrected", accesses=accesses)], "claims": []})
     assert cells(table, "outside the price")[0] == ("exact label counts",)
+
+
+def test_scores_of_private_records_stand_outside_the_price() -> None:
+    measured = [{"set": "real", "metric": "macro_f1", "mean": 0.5, "spread": None}]
+    (table,) = run_tables({"runs": [run("corrected", utility=measured), run("corrected")], "claims": []})
+    scored, none = cells(table, "outside the price")[:2]
+    assert "private records without noise" in scored[0]
+    assert none == ("nothing",)
