@@ -61,8 +61,8 @@ class Records:
             return None
         counts = units_in(self.shards, self.unit_column)
         if counts is None:
-            complaint = f"every {self.unit_column!r} is empty; name another column with ,unit=COL"
-            raise RecordsError(f"{self.path}: {complaint}, or none with ,unit=none")
+            complaint = f"every {self.unit_column!r} is empty; name another column as unit (in --data: ,unit=COL)"
+            raise RecordsError(f"{self.path}: {complaint}, or none (,unit=none)")
         return counts
 
     @cached_property
@@ -159,7 +159,7 @@ def require_columns(shard: Shard, columns: Mapping[str, str | None]) -> None:
     found = column_names(shard)
     for role, column in columns.items():
         if found and column is not None and column not in found:
-            shard.refuse(None, f"no column {column!r}; {_listing(found)}; name one with ,{role}=COL")
+            shard.refuse(None, f"no column {column!r}; {_listing(found)}; name one (in --data: ,{role}=COL)")
 
 
 def _listing(found: list[str]) -> str:

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -220,12 +221,12 @@ def test_a_path_with_a_comma_is_a_path(tmp_path: Path) -> None:
         (",colour=red", "unknown option 'colour'; expected PATH,text=COL,unit=COL"),
         (",text=", "expected text= once, with the name of a column"),
         (",text=text,text=text", "expected text= once, with the name of a column"),
-        (",unit=who", "no column 'who'; found text, user_id; name one with ,unit=COL"),
+        (",unit=who", "no column 'who'; found text, user_id; name one (in --data: ,unit=COL)"),
     ],
 )
 def test_a_wrong_option_is_named(tmp_path: Path, options: str, message: str) -> None:
     path = write(tmp_path / "r.csv", ROWS)
-    with pytest.raises(RecordsError, match=message):
+    with pytest.raises(RecordsError, match=re.escape(message)):
         open_records(f"{path}{options}", "r")
 
 
@@ -360,7 +361,7 @@ def test_a_name_too_long_for_a_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_missing_column_lists_those_there(tmp_path: Path) -> None:
     path = write(tmp_path / "r.parquet", [{"body": SECRET, "user_id": "4711"}])
-    assert complaint(path, read=False) == ": no column 'text'; found body, user_id; name one with ,text=COL"
+    assert complaint(path, read=False) == ": no column 'text'; found body, user_id; name one (in --data: ,text=COL)"
 
 
 def test_an_unreadable_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
