@@ -38,7 +38,7 @@ from audit.types import (
     RunResult,
     Skip,
 )
-from audit.uncovered import with_uncovered_records
+from audit.uncovered import with_uncovered_access, with_uncovered_records
 from audit.utility import read_utility
 from audit.verdict import with_findings
 from audit.waivers import apply
@@ -103,6 +103,7 @@ def run_audit(
     judged = tuple(run for run in runs if run.origin == "given")
     subject = Subject(found.card, found.manifests, opened, opened_corpora, folder, claims, judged, probed)
     outcomes = _answer(subject, all_checks().values(), tell, debug)
+    claims = with_uncovered_access(claims, outcomes, len(found.card.mechanism))
     claims = with_uncovered_records(claims, outcomes)
     given_waivers = found.card.waiver if waive else ()
     outcomes, waivers = apply(given_waivers, outcomes, today or begun.date())

@@ -85,12 +85,13 @@ def _claims(console: Console, claims: tuple[ClaimResult, ...]) -> None:
             table.add_column(name, min_width=width if aligned else None)
         for claim in group:
             verdict, style = LEVELS[claim.verdict_level]
+            but = f" but\nfor {len(claim.waived)} waived" if claim.waived else ""
             table.add_row(
                 Text(f"  {plain(claim.dataset)}, ε = {claim.epsilon:g}"),
                 Text(_record_level(claim.ladder)),
                 Text(_person_level(claim.ladder)),
                 Text(_corrected(claim.ladder)),
-                Text(verdict, style=style),
+                Text(f"{verdict}{but}", style=style),
             )
         console.print(table)
 
@@ -134,21 +135,24 @@ def _short(value: float) -> str:
 def _findings(console: Console, result: AuditResult) -> None:
     """One entry a check and severity: its first finding, and what the others bear on."""
     groups = [
-        (severity, outcome.check, [f for f in outcome.findings if f.severity is severity])
+        (severity, outcome, [f for f in outcome.findings if f.severity is severity])
         for severity in Severity
         for outcome in result.outcomes
     ]
-    groups = [(severity, check, found) for severity, check, found in groups if found]
+    groups = [(severity, outcome, found) for severity, outcome, found in groups if found]
     total = sum(len(found) for _, _, found in groups)
     console.print(f"\n{total} finding{'s' if total != 1 else ''}", style="bold")
     mechanisms = {claim.id: claim.mechanism for claim in result.claims}
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    for severity, check, found in groups:
-        text = Text(f"{check}\n", style="bold")
+    for severity, outcome, found in groups:
+        text = Text(f"{outcome.check}\n", style="bold")
         text.append(f"{plain(found[0].summary)} ", style="not bold")
         text.append(f"[{found[0].basis.value}]", style="not bold dim")
         if len(found) > 1:
             text.append(f"\n{_others(found, mechanisms)}", style="not bold dim")
+        if waiver := outcome.waiver:
+            said = f"\nwaived until {waiver.expires} by {waiver.author}: {waiver.reason}"
+            text.append(plain(said), style="not bold yellow")
         table.add_row(Text(severity.value, style=STYLES[severity]), text)
     console.print(table)
 

@@ -794,6 +794,7 @@ class ClaimResult(Model):
     noise_multiplier_derived: bool = False
     verdict: Text
     verdict_level: Literal["holds", "weaker", "broken", "unknown"]
+    waived: tuple[Slug, ...] = ()  # that its verdict leaves out: the check of each waived finding of high severity
     ladder: tuple[Rung, ...]
     curve: tuple[CurvePoint, ...] = ()
     caps: tuple[CapResult, ...] = ()  # where records per person were measured

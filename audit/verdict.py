@@ -40,23 +40,36 @@ def with_findings(
 ) -> tuple[ClaimResult, ...]:
     """The claims as findings of high severity leave them: what holds by its ladder, or holds in part, does not.
 
-    A waived finding counts for nothing. One that names no claim, as of code or of a ledger, bears on the paper's only
-    mechanism; of several `mechanisms` it may be any, and a claim that would hold cannot be judged.
+    One that names no claim, as of code or of a ledger, bears on the paper's only mechanism; of several `mechanisms` it
+    may be any, and a claim that would hold cannot be judged. A waived finding changes no level, but what would hold
+    holds but for it, and the claim says so.
     """
     high = [
-        (outcome.check, finding)
-        for outcome in outcomes
-        for finding in (() if outcome.waiver else outcome.findings)
-        if finding.severity is Severity.HIGH
+        (outcome, finding) for outcome in outcomes for finding in outcome.findings if finding.severity is Severity.HIGH
     ]
-    return tuple(_left_by(claim, high, alone=mechanisms == 1) for claim in claims)
+    counted = [(outcome.check, finding) for outcome, finding in high if outcome.waiver is None]
+    waived = [(outcome.check, finding) for outcome, finding in high if outcome.waiver is not None]
+    left = (_left_by(claim, counted, alone=mechanisms == 1) for claim in claims)
+    return tuple(_but_for(claim, waived) for claim in left)
+
+
+def _but_for(claim: ClaimResult, waived: Iterable[tuple[str, Finding]]) -> ClaimResult:
+    """The claim with the waived findings that its verdict leaves out; one that fails anyhow leaves nothing out."""
+    checks = tuple(check for check, found in waived if claim.id in found.claims or not found.claims)
+    if not checks or claim.verdict_level not in ("holds", "weaker"):
+        return claim
+    count = f"{len(checks)} waived finding{'s' * (len(checks) > 1)}"
+    said = f"But for {count} of high severity ({', '.join(sorted(set(checks)))}): {claim.verdict}"
+    return claim.model_copy(update={"waived": checks, "verdict": said})
 
 
 def _left_by(claim: ClaimResult, high: Iterable[tuple[str, Finding]], *, alone: bool) -> ClaimResult:
     bear = {check for check, found in high if claim.id in found.claims or (alone and not found.claims)}
     may = {check for check, found in high if not found.claims}
     if bear and claim.verdict_level in ("holds", "weaker"):
-        said = f"ε = {claim.epsilon:g} does not hold as worded, by {_named(bear)}."
+        unbounded = any(rung.id == "channels" for rung in claim.ladder)
+        so = ": what was not priced has no upper bound" if unbounded else ""
+        said = f"ε = {claim.epsilon:g} does not hold as worded, by {_named(bear)}{so}."
         return claim.model_copy(update={"verdict_level": "broken", "verdict": said})
     if may and claim.verdict_level == "holds":
         said = f"ε = {claim.epsilon:g} may not hold, by {_named(may)} that may bear on another mechanism alone."

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from audit.result import to_json
 from audit.run import run_audit
+from audit.summary import show
 from audit.types import AuditResult, Basis, ClaimResult, Evidence, Finding, Outcome, Severity
 from audit.verdict import with_findings
 from reports.html import render
@@ -102,6 +106,38 @@ def test_a_finding_that_is_waived_leaves_the_claim_as_it_was(tmp_path: Path) -> 
     assert [c.verdict_level for c in audited(tmp_path, "lm", more=WAIVED, code=CODE).claims] == ["holds"]
     result = audited(tmp_path, "lm", more=WAIVED, code=CODE, waive=False)
     assert [c.verdict_level for c in result.claims] == ["broken"]
+    assert not result.claims[0].waived
+
+
+def test_a_claim_that_holds_but_for_what_is_waived_says_so_in_the_result_the_headline_and_the_terminal(
+    tmp_path: Path,
+) -> None:
+    result = audited(tmp_path, "lm", more=WAIVED, code=CODE)
+    (claim,) = result.claims
+    assert claim.waived == ("grad-sample-expanded",)
+    assert claim.verdict.startswith("But for 1 waived finding of high severity (grad-sample-expanded): ε = 4 holds")
+    console = Console(width=100, record=True, file=StringIO())
+    show(console, result, [])
+    printed = " ".join(console.export_text().split())
+    assert "holds but for 1 waived" in printed
+    assert "waived until 9999-12-31 by us: mended before release" in printed
+
+
+def test_an_access_that_was_not_priced_leaves_no_upper_limit_waived_or_not(tmp_path: Path) -> None:
+    waived = WAIVED.replace("grad-sample-expanded", "access-not-covered")
+    for more, level in (("", "broken"), (waived, "holds")):
+        (claim,) = audited(tmp_path, "lm", more=more, ledgers=[LEDGER]).claims
+        *_, before, last = claim.ladder
+        assert (last.epsilon_lower, last.epsilon_upper) == (before.epsilon_lower, math.inf)
+        assert last.attack is None
+        assert "looked at private data outside what was priced" in last.assumption
+        assert claim.verdict_level == level
+        assert ("no upper bound" in claim.verdict) == (level == "broken")
+
+
+def test_a_ledger_of_one_of_two_mechanisms_leaves_the_figures_of_both(tmp_path: Path) -> None:
+    claims = audited(tmp_path, "one", "two", ledgers=[LEDGER]).claims
+    assert all(rung.epsilon_upper != math.inf for claim in claims for rung in claim.ladder)
 
 
 # ---------------------------------------------------------------- one claim, one finding
