@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from audit.diff import ClaimChange, Diff, FindingChange, ProbeChange, RungSide
+from audit.summary import LEVELS
 
 NOTHING = "Nothing changed."
 
@@ -40,12 +41,12 @@ def _claim(change: ClaimChange) -> Iterator[str]:
         side = change.new or change.old
         yield f"{'+' if change.new else '-'} {change.label}: {side.verdict if side else ''}"
         return
-    moved = f"{change.old.level} -> {change.new.level}" if change.old.level != change.new.level else change.new.level
-    yield f"~ {change.label}: {moved}"
+    was, now = (LEVELS[side.level][0] for side in (change.old, change.new))
+    yield f"~ {change.label}: {f'{was} -> {now}' if was != now else f'{now}, as before'}"
     for rung in change.rungs:
         named = rung.new or rung.old
         yield f"    {named.label if named else rung.id}: {epsilon(rung.old)} -> {epsilon(rung.new)}"
-    if not change.rungs and change.old.level == change.new.level:
+    if change.old.verdict != change.new.verdict:
         yield f"    {change.new.verdict}"
 
 

@@ -181,8 +181,17 @@ def test_a_corrected_rung_shows_both_brackets_and_only_its_claim() -> None:
     assert (claim.id, one.id) == ("lm/notes/4", "recomputed")
     text = "\n".join(lines(diff))
     assert "Recomputed: 6 to 6.4 -> 4 or more" in text
-    assert "weaker -> unknown" in text
+    assert "weaker -> not known" in text
     assert "ε = 2" not in text
+
+
+def test_a_verdict_is_called_what_an_audit_calls_it_and_one_that_stays_is_no_change() -> None:
+    old, new = body(), body()
+    old["claims"][1].update(verdict_level="broken")
+    new["claims"][1].update(verdict_level="broken", verdict="It fails for another reason.")
+    text = "\n".join(lines(compare(*(AuditResult.model_validate(side) for side in (old, new)))))
+    assert "~ LM on notes, ε = 4: does not hold, as before\n      It fails for another reason." in text
+    assert "broken" not in text
 
 
 def test_a_claim_that_comes_or_goes_is_named() -> None:
