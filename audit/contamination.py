@@ -106,6 +106,9 @@ def ask(asked: Asked, tell: Tell) -> Searched:
     problems = [line for one in done for line in (one.unreadable, one.damaged) if line]
     if asked.strict and problems:
         raise RecordsError(f"{problems[0]} (refused by --strict; finished shards are kept)")
+    if shards and not any(one.key for one in done):
+        shutil.rmtree(work)
+        raise RecordsError(f"{problems[0]}; no other file of the corpus could be read, so nothing was searched")
     answered = [(one.shard, ledger.read(one.key)) for one in done if one.key is not None]
     matches = Matches.of([(name, answer) for name, answer in answered if answer is not None], groups_of(side))
     plants = _plants(asked, shards, side, private, matches, tell)

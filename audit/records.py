@@ -155,11 +155,12 @@ def _parse_spec(spec: str | Path) -> tuple[Path, dict[str, str]]:
 
 
 def require_columns(shard: Shard, columns: Mapping[str, str | None]) -> None:
-    """Refuse a file that lacks one of the columns, role -> name."""
+    """Refuse a file that lacks one of the columns, role -> name; a role is what names one in --data, or an option."""
     found = column_names(shard)
     for role, column in columns.items():
         if found and column is not None and column not in found:
-            shard.refuse(None, f"no column {column!r}; {_listing(found)}; name one (in --data: ,{role}=COL)")
+            how = f"with {role}" if role.startswith("--") else f"(in --data: ,{role}=COL)"
+            shard.refuse(None, f"no column {column!r}; {_listing(found)}; name one {how}")
 
 
 def _listing(found: list[str]) -> str:

@@ -157,16 +157,6 @@ def damaged(corpus: Path) -> None:
     (corpus / "part-7.jsonl.gz").write_bytes(whole[: len(whole) // 2])
 
 
-def test_where_nothing_could_be_searched_no_share_is_told(sides: tuple[Path, Path], tmp_path: Path) -> None:
-    private, _ = sides
-    broken = tmp_path / "broken.jsonl"
-    broken.write_text("not json\n", encoding="utf-8")
-    text = run(private, broken, "--out", tmp_path / "m.parquet", "--plants", 0, "--jobs", 1, code=3)
-    assert "nothing was searched" in text
-    assert "interval" not in text
-    assert "NOT SEARCHED: " in text
-
-
 def test_a_damaged_shard_is_named_and_the_others_searched(sides: tuple[Path, Path], tmp_path: Path) -> None:
     private, corpus = sides
     damaged(corpus)
@@ -178,6 +168,19 @@ def test_a_damaged_shard_is_named_and_the_others_searched(sides: tuple[Path, Pat
     refused = run(private, corpus, "--out", tmp_path / "n.parquet", "--plants", 0, "--jobs", 1, "--strict", code=2)
     assert "part-7.jsonl.gz" in refused
     assert not (tmp_path / "n.parquet").exists()
+
+
+def test_a_corpus_of_which_nothing_can_be_read_is_refused_and_nothing_is_left(
+    sides: tuple[Path, Path], tmp_path: Path
+) -> None:
+    private, corpus = sides
+    for part in corpus.iterdir():
+        part.unlink()
+    damaged(corpus)
+    refused = run(private, corpus, "--out", tmp_path / "n.parquet", "--plants", 0, "--jobs", 1, code=2)
+    assert "part-7.jsonl.gz" in refused
+    assert "nothing was searched" in refused
+    assert not list(tmp_path.glob("n.parquet*"))
 
 
 def test_a_damaged_ledger_is_named(sides: tuple[Path, Path], tmp_path: Path) -> None:

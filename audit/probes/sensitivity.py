@@ -14,6 +14,7 @@ from audit.probes.plan import ROUNDING
 from audit.probes.watch import StepError
 from audit.types import ProbeAnswer, ProbeStatus
 
+COARSE = 0.05  # more than bf16, with its eight bits, rounds a norm up by
 MEASURED = list[tuple[Neighbours, float]]
 HOW = {1.0: "one record removed", 2.0: "one record replaced"}  # how far it may move the sum, in C
 KINDS = {  # figure -> is the record ordinary, and the bound of that kind of neighbours
@@ -129,10 +130,16 @@ def precision(bench: Bench) -> ProbeAnswer:
         "precision",
         ProbeStatus.VIOLATED if violated else ProbeStatus.HOLDS,
         f"The clipped gradient of one record has a norm of up to {ratios[worst]:.5g} C."
-        + (" Clip to a norm below C by the rounding error, or in float32." if violated else ""),
+        + (f" {_cure(ratios[worst])}" if violated else ""),
         statistic="largest ‖S({j}) − S(∅)‖ / C",
         value=ratios[worst],
         bound=1.0,
         trials=bench.trials - before,
         witness=f"a batch of one: {worst}",
     )
+
+
+def _cure(ratio: float) -> str:
+    if ratio < 1 + COARSE:
+        return "Clip to a norm below C by the rounding error, or in float32."
+    return "No rounding does that: it is not clipped to C, or not over all its tensors together."

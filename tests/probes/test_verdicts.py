@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from audit.probes.plan import FULL, Plan
+from audit.probes.sensitivity import _cure
 from audit.probes.suite import PROBES, probe
 from audit.types import ProbeAnswer, ProbeStatus, Severity
 
@@ -410,3 +411,8 @@ def test_fewer_steps_than_accounted_is_told_and_is_no_breach(tiny: ModuleType) -
     assert answer.status is ProbeStatus.VIOLATED
     assert answer.severity is Severity.LOW
     assert answer.value == 0.25
+
+
+@pytest.mark.parametrize(("ratio", "cure"), [(1.004, "in float32"), (2.1, "not clipped to C")])
+def test_the_cure_named_for_a_norm_above_the_clip_norm_fits_its_size(ratio: float, cure: str) -> None:
+    assert cure in _cure(ratio)
