@@ -22,7 +22,7 @@ from reimpl.diffusion import Diffusion
 from reimpl.trainable import Batch, Example
 
 RECORDS, BATCH_SIZE, PHYSICAL, STEPS = 64, 16, 32, 24
-HEAVIEST = 1000  # largest weight 1 / (T p_t) that the loss-aware sampler can give a record
+HEAVIEST = 1000  # largest weight 1 / (T p_t) that the loss-aware sampler can give a record: p_t is at least 1e-3 / T
 SEED = {"diffuseq": 102, "genie": 101}  # as published, where one is
 PUBLISHED = {
     "diffuseq": {"position_gradient": "batch-shared", "timestep_sampler": "loss-aware"},
@@ -117,7 +117,8 @@ def loop(name: str, *, published: bool = False) -> Loop:
     texts = [" ".join(words[(3 * i + j) % len(words)] for j in range(4 + i % 5)) for i in range(RECORDS)]
     outliers = {"long": [Example("write: ", " ".join(words))], "odd": [Example("write: ", "~ ~ ~ ~ ~ ~")]}
     if published and PUBLISHED[name].get("timestep_sampler") == "loss-aware":
-        outliers["importance weight ×1000"] = [Example("write: ", texts[0], label=HEAVIEST)]
+        heaviest = Example("write: ", texts[0], label=HEAVIEST)
+        outliers[f"importance weight {HEAVIEST:,}, the largest that the sampler gives"] = [heaviest]
     records = [Example("write: ", text) for text in texts]
     steps = STEPS // 2 if published and name == "genie" else STEPS
 

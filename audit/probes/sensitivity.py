@@ -35,7 +35,8 @@ def sensitivity(bench: Bench) -> ProbeAnswer:
     measured, refused = _measure(bench)
     worst, value = max(measured, key=lambda pair: (pair[1] / pair[0].bound, -pair[0].bound))
     violated = value > worst.bound * (1 + ROUNDING)
-    assumed = " That records are finite and of ordinary size is taken from the loop." * bench.loop.records_checked
+    taken = " That the numbers in records are finite and of ordinary size is taken from the loop."
+    assumed = taken if bench.loop.records_checked else ""
     turned_away = f" Refused by the step: {', '.join(refused)}." if refused else ""
     return answer(
         "sensitivity",
