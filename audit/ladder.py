@@ -14,7 +14,7 @@ from pathlib import Path
 
 from audit.caps import cap_results
 from audit.comparisons import beside_exact_labels, beside_group, beside_selection
-from audit.pricing import Price, attack, price, price_curve, smallest_noise_multiplier
+from audit.pricing import Price, attack, calibrating_accountant, price, price_curve, smallest_noise_multiplier
 from audit.setting import CountRelease, Setting
 from audit.types import ClaimResult, Comparison, CurvePoint, Rung, Sampler, round_outward
 from audit.verdict import verdict
@@ -165,11 +165,16 @@ def _priced(
     return replace(here, lower=price.lower), rung
 
 
+def _by(setting: Setting) -> str:
+    accountant = calibrating_accountant(setting)
+    return f"by the accountant {accountant}{', which adds 0.01 to ε' * (accountant == 'prv')} (derived)"
+
+
 def _recomputed(setting: Setting, here: _Here) -> tuple[_Here, Rung]:
     origin = (
         f"Noise multiplier {here.noise:.4g} as stated"
         if setting.noise_multiplier is not None
-        else f"Noise multiplier not stated; {here.noise:.4g} is the smallest that gives the claim (derived)"
+        else f"Noise multiplier not stated; {here.noise:.4g} is the smallest that gives the claim {_by(setting)}"
     )
     how = (
         f"{here.sampler} sampling with probability {setting.sampling_probability:.4g}, {here.steps:,} steps"

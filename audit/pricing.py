@@ -181,6 +181,11 @@ def price_curve(
     ]
 
 
+def calibrating_accountant(setting: Setting) -> str:
+    """By which noise that is not stated is taken to have been chosen: the stated one, else the tight one."""
+    return str(setting.accountant) if setting.accountant in CALIBRATING else "pld"
+
+
 def smallest_noise_multiplier(setting: Setting, cache: Path | None) -> float:
     """The smallest noise multiplier that gives the claimed ε by the stated accountant under Poisson sampling.
 
@@ -196,7 +201,7 @@ def smallest_noise_multiplier(setting: Setting, cache: Path | None) -> float:
         "delta": setting.delta,
         "sampling_probability": setting.sampling_probability,
         "steps": setting.steps_accounted,
-        "accountant": setting.accountant if setting.accountant in CALIBRATING else "pld",
+        "accountant": calibrating_accountant(setting),
     }
     counts = setting.counts_accounted
 

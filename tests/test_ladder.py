@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from audit.channels import Channel
-from audit.ladder import claim_result
+from audit.ladder import _by, claim_result
 from audit.setting import Setting
 from audit.types import ClaimResult, NeighboringRelation, Rung, Sampler, UnitCounts
 from audit.users import count_units
@@ -173,3 +173,14 @@ def test_an_earlier_price_changes_nothing(tmp_path_factory: pytest.TempPathFacto
     assert claim_result(setting, folder) == fresh
     assert any(folder.iterdir())
     assert claim_result(setting, folder) == fresh
+
+
+@pytest.mark.parametrize(
+    ("accountant", "said"),
+    [
+        ("prv", "gives the claim by the accountant prv, which adds 0.01 to ε (derived)"),
+        ("gdp", "by the accountant pld (derived)"),
+    ],
+)
+def test_noise_that_is_not_stated_is_said_to_follow_from_an_accountant(accountant: str, said: str) -> None:
+    assert said in f"gives the claim {_by(replace(SMALL, accountant=accountant))}"
