@@ -165,11 +165,13 @@ def _bracket(
 def price_curve(
     setting: Setting, noise_multiplier: float, group_sizes: Sequence[int], cache: Path | None
 ) -> list[tuple[int, Price]]:
-    """ε of each group size under the Poisson sampling and steps accounted, by the quadrature: tight estimates.
+    """ε of each group size under the sampling accounted and the steps run, by the quadrature: tight estimates.
+
+    Steps that nobody knows to differ are those accounted, as on the ladder's rungs for a person.
 
     Where no quadrature fits, the bracket of the certified routes stands in.
     """
-    steps = setting.steps_accounted
+    steps = setting.steps_run or setting.steps_accounted
     assert steps is not None  # a noise multiplier is known only where the steps are
     counts = setting.counts_accounted
     return [

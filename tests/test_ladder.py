@@ -184,3 +184,12 @@ def test_an_earlier_price_changes_nothing(tmp_path_factory: pytest.TempPathFacto
 )
 def test_noise_that_is_not_stated_is_said_to_follow_from_an_accountant(accountant: str, said: str) -> None:
     assert said in f"gives the claim {_by(replace(SMALL, accountant=accountant))}"
+
+
+def test_the_curve_and_the_rung_of_a_person_agree_where_the_loop_runs_fewer_steps() -> None:
+    result = claim_result(replace(SMALL, steps_run=5000, several_per_person=True))
+    (rung,) = (rung for rung in result.ladder if rung.id == "person-k2")
+    (point,) = (point for point in result.curve if point.group_size == 2)
+    assert rung.epsilon_lower is not None
+    assert rung.epsilon_upper is not None
+    assert rung.epsilon_lower * 0.999 <= point.epsilon_upper <= rung.epsilon_upper * 1.001
