@@ -6,14 +6,18 @@ import html
 import json
 import math
 import os
+import re
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.stats import binom
 from typer.testing import CliRunner
 
 from audit.cards import built_in_cards, built_in_manifests, load_card, load_manifest
+from audit.check import all_checks
 from audit.cli import app
 from audit.ladder import claim_result
 from audit.overview import markdown, of_card_alone, overview, word
@@ -243,3 +247,43 @@ def test_the_table_is_for_papers_alone():
     answer = CliRunner().invoke(app, ["list", "checks", "--table"])
     assert answer.exit_code == 2
     assert "--table" in answer.output
+
+
+def findings_of(paper: str, check: str) -> list[str]:
+    return [finding.summary for finding in put(all_checks()[check], Subject(load_card(CARDS[paper]))).findings]
+
+
+def test_the_label_finding_tells_what_the_paper_itself_says_of_that_cost() -> None:
+    found = findings_of("yue-2023", "label-distribution-released")
+    assert len(found) == 3
+    assert all("The paper says so itself and knowingly leaves the cost of it aside." in summary for summary in found)
+
+
+def test_no_evidence_on_genies_steps_names_a_number_of_records_that_the_card_does_not_hold() -> None:
+    card = load_card(CARDS["ochs-2025"])
+    (seen,) = [one for one in card.observation if one.id == "genie-steps"]
+    assert not re.findall(r"154,6\d\d|141,3\d\d|34,82\d|42,1\d\d", " ".join(seen.figures))
+    bounds = {"spam": (42_169, 42_176), "swmh": (34_817, 34_824), "thumbs-up": (154_665, 154_672)}
+    for name, (least, most) in (bounds | {"webmd": (141_361, 141_368)}).items():
+        (records,) = [d.records for d in card.dataset if d.name == name]
+        assert least <= records.value <= most
+        steps = {math.ceil(n / batch) for n in (least, most) for batch in (8, 16, 32)}
+        assert len(steps) == 3  # the interval is what the three step numbers leave open
+
+
+def test_physical_steps_predicted_for_genie_follow_from_the_cards_number_of_records() -> None:
+    """Logical steps run × the expected number of chunks of 64 in a Poisson batch of mean N / ceil(N / 256)."""
+    card = load_card(CARDS["ochs-2025"])
+    (seen,) = [one for one in card.observation if one.id == "genie-steps"]
+    for dataset, shown, said in (
+        ("spam", "SPAM", 56_100),
+        ("swmh", "SWMH", 55_939),
+        ("thumbs-up", "Thumbs-Up", 56_852),
+        ("webmd", "WebMD", 56_910),
+    ):
+        (n,) = [d.records.value for d in card.dataset if d.name == dataset]
+        logical = math.ceil(n / 256)
+        chunks = np.ceil(np.arange(700) / 64)
+        expected = float((binom.pmf(np.arange(700), n, 1 / logical) * chunks).sum())
+        assert round(math.ceil(50_000 / (4 * logical)) * logical * expected) == said
+        assert f"{shown} {said:,} and" in seen.figures[0]

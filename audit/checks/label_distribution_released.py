@@ -47,8 +47,9 @@ def label_distribution_released(subject: Subject) -> Iterator[Finding | Skip]:
             yield Finding(
                 severity=Severity.HIGH,
                 basis=Basis.READ,
-                summary=f"The synthetic texts of {mechanism.id} carry the exact label counts of the private data. "
-                "A count without noise has no finite ε, so the claim does not cover the labels." + caution(labels),
+                summary=f"The labels of the synthetic texts of {mechanism.id} come in the exact proportions of the "
+                "private data's label counts. A count without noise has no finite ε, so the claim does not cover the "
+                "labels." + (f" {labels.note}" if labels.note else "") + caution(labels),
                 evidence=(
                     from_fact(labels, "labels are drawn in the exact proportions of the private data"),
                     *observed_in(subject, IDENT, mechanism.id),
