@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from audit.check import Need, check
 from audit.evidence import from_fact, observed_in, readings_alone
 from audit.subject import Subject
-from audit.types import Basis, Claim, Finding, Severity, Skip
+from audit.types import Basis, Claim, Finding, Known, Severity, Skip
 
 IDENT = "privacy-unit-unstated"
 REMEDY = (
@@ -33,7 +33,7 @@ def privacy_unit_unstated(subject: Subject) -> Iterator[Finding | Skip]:
 
     Whether the unit that is stated is the one that the training protects, or the one that people need:
     see records-per-person-ignored. A unit that is named in a text that was not read is not missed but
-    skipped.
+    skipped, and so is a unit that only the released code shows: that is what was protected, not what was said.
     """
     silent: list[Claim] = []
     for claim in subject.card.claim:
@@ -51,13 +51,14 @@ def privacy_unit_unstated(subject: Subject) -> Iterator[Finding | Skip]:
                 remedy=REMEDY,
                 claims=_results(subject, claim),
             )
-        elif unit is None or not unit.usable:
+        elif unit is None or unit.value is None or unit.known is not Known.PAPER:
             silent.append(claim)
     judged = {c.mechanism for c in subject.card.claim} - {c.mechanism for c in silent}
     yield from readings_alone(subject, IDENT, judged, Severity.MEDIUM, REMEDY)
     if silent:
         yield Skip(
-            reason=f"The sources read do not show which privacy unit is claimed: {', '.join(c.id for c in silent)}.",
+            reason="No text read states the privacy unit of the claim, though code may show one: "
+            f"{', '.join(c.id for c in silent)}.",
             needs="privacy_unit of the [[claim]], read in the paper; `stated = false` where the paper was "
             "read whole and names none",
             claims=tuple(dict.fromkeys(ident for claim in silent for ident in _results(subject, claim))),

@@ -20,3 +20,10 @@ def test_silence_of_a_source_that_was_not_read_is_a_skip(ask):
 def test_the_skip_names_the_claims_it_cannot_judge(ask, priced):
     [skip] = ask(IDENT, claims=(priced(3.0), priced(8.0)))
     assert skip.claims == ("c/reviews/3", "c/reviews/8")
+
+
+def test_a_unit_that_only_released_code_shows_is_not_a_statement_of_the_claim(ask):
+    for known in ("code", "executed", "derived"):
+        [skip] = ask(IDENT, claim={"privacy_unit": {"value": "one row", "where": "train.py:1", "known": known}})
+        assert isinstance(skip, Skip)
+    assert ask(IDENT, claim={"privacy_unit": {"value": "one row", "where": "section 2", "known": "paper"}}) == []
