@@ -14,7 +14,7 @@ from audit.types import Basis, DatasetUse, Evidence, Finding, Severity, Skip
 
 IDENT = "validation-inside-train"
 WHOLESALE = 0.5  # share of validation records in train above which it is no matter of stray duplicates
-REMEDY = "Draw the validation records first and take them out of the training file; choose and score again."
+REMEDY = "Draw the validation records first and take them out of the training file, then score them again."
 
 
 def _measured(subject: Subject) -> dict[str, OverlapResult]:
@@ -38,13 +38,20 @@ def _evidence(subject: Subject, dataset: DatasetUse, result: OverlapResult | Non
     yield from observed_in(subject, IDENT)
 
 
+def _follows(dataset: DatasetUse) -> str:
+    """What the card says of the use of that score; where it says nothing, what a use would mean."""
+    fact = dataset.validation_inside_train
+    if fact is not None and fact.value and fact.note:
+        return fact.note
+    return "If anything is chosen by it, that is another look at private training data that ε does not pay for."
+
+
 def _finding(subject: Subject, dataset: DatasetUse, result: OverlapResult | None, seen: bool) -> Finding:
     return Finding(
         severity=Severity.LOW,
         basis=Basis.OBSERVED if seen else Basis.READ,
         summary=f"Validation records of {dataset.name} are training records too, so a validation score measures "
-        "memory, and whatever is chosen by it is another look at private training data that ε does not pay for."
-        + ("" if seen else caution(dataset.validation_inside_train)),
+        f"memory. {_follows(dataset)}" + ("" if seen else caution(dataset.validation_inside_train)),
         evidence=tuple(_evidence(subject, dataset, result)),
         remedy=REMEDY,
         claims=subject.claims_of(dataset=dataset.name),

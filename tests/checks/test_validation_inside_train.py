@@ -44,3 +44,21 @@ def test_what_the_card_states_stays_read_where_the_data_does_not_show_it(tmp_pat
     (finding,) = answer("bad/stated", tmp_path, ["nothing shared"], TEXTS[:4]).findings
     assert finding.basis is Basis.READ
     assert "0 of 4 validation texts are training texts" in finding.evidence[0].what
+
+
+def validated(note: str | None) -> str:
+    card = load_card(CASES / "bad/stated" / "card.toml")
+    (dataset,) = card.dataset
+    stated = dataset.validation_inside_train
+    assert stated is not None
+    changed = dataset.model_copy(update={"validation_inside_train": stated.model_copy(update={"note": note})})
+    card = card.model_copy(update={"dataset": (changed,)})
+    (finding,) = put(all_checks()["validation-inside-train"], Subject(card)).findings
+    return finding.summary
+
+
+def test_what_the_card_says_of_the_use_of_the_score_takes_the_place_of_what_a_use_would_mean() -> None:
+    assert "If anything is chosen by it" in validated(None)
+    used = validated("The checkpoint it selects is never reloaded.")
+    assert "memory. The checkpoint it selects is never reloaded." in used
+    assert "chosen" not in used
