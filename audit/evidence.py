@@ -78,11 +78,16 @@ def readings_alone(
 
 
 def probed(
-    subject: Subject, mechanism: str, *probes: str, only: Callable[[ProbeAnswer], bool] = lambda answer: True
+    subject: Subject,
+    mechanism: str,
+    *probes: str,
+    only: Callable[[ProbeAnswer], bool] = lambda answer: True,
+    figures: tuple[str, ...] = (),
 ) -> tuple[Evidence, ...]:
     """What `probes` found on our reimplementation's step with the released behaviour, beside the corrected step.
 
     Nothing where they found nothing. With something a finding says "observed": on that step, not on the authors' run.
+    With `figures` those alone are told: of a probe that answers several questions, the one that the finding is about.
     """
     answers = {(s.variant, a.probe): (s.step, a) for s in subject.probes if s.mechanism == mechanism for a in s.answers}
     found = [answers[key] for key in (("as-published", name) for name in probes) if key in answers]
@@ -90,7 +95,7 @@ def probed(
         Evidence(
             source="probe",
             where=f"{step}, our reimplementation with the released behaviour, tiny and random",
-            what=f"{answer.probe}: {_measured(answer)}" + _beside(answers.get(("corrected", answer.probe))),
+            what=f"{answer.probe}: " + _told(answer, answers.get(("corrected", answer.probe)), figures),
         )
         for step, answer in found
         if answer.status is ProbeStatus.VIOLATED and only(answer)
@@ -109,6 +114,17 @@ def moved(subject: Subject, mechanism: str) -> str:
                     f"{answer.value:.4g} C{ordinary}."
                 )
     return ""
+
+
+def _told(answer: ProbeAnswer, corrected: tuple[str, ProbeAnswer] | None, figures: tuple[str, ...]) -> str:
+    if not figures:
+        return _measured(answer) + _beside(corrected)
+    beside = "" if corrected is None else _named(corrected[1], figures)
+    return f"{_named(answer, figures)}." + (f" The corrected step: {beside}." if beside else "")
+
+
+def _named(answer: ProbeAnswer, figures: tuple[str, ...]) -> str:
+    return "; ".join(f"{name}: {answer.figures[name]:.5g}" for name in figures if name in answer.figures)
 
 
 def _measured(answer: ProbeAnswer) -> str:

@@ -15,6 +15,7 @@ IDENT = "empty-batch-skipped"
 REMEDY = "Add noise and take the step for every batch, also for an empty one, as the accountant assumes."
 NEVER = 50  # records in a batch from which an empty one is out of the question: (1-B/N)^N is at most e^-B
 NOTICEABLE = 0.01  # share of δ, or of a run, below which an empty batch is not worth a warning
+ON_EMPTY = "noisy sums on an empty batch"  # figure of the probe of steps
 Run = tuple[str, int, float, int, float]  # data set, N, q, T, δ
 
 
@@ -75,7 +76,9 @@ def _finding(subject: Subject, mechanism: Mechanism, handled: str) -> Finding:
     if not known and batch >= NEVER:
         severity = Severity.INFO
         follows = f"At {batch:,} records a batch this is too rare to matter: below e^-{batch} a step."
-    measured = probed(subject, mechanism.id, "steps", only=lambda a: a.figures.get("noisy sums on an empty batch") == 0)
+    measured = probed(
+        subject, mechanism.id, "steps", only=lambda answer: answer.figures.get(ON_EMPTY) == 0, figures=(ON_EMPTY,)
+    )
     return Finding(
         severity=severity,
         basis=Basis.COMPUTED if known else Basis.OBSERVED if measured else Basis.READ,
@@ -124,6 +127,13 @@ def _expected(run: Run) -> float:
     return steps * math.exp(records * math.log1p(-probability)) if probability < 1 else 0.0
 
 
+def _finishes(run: Run) -> float:
+    """Chance that no batch of a run is empty: (1 − (1−q)^N)^T."""
+    steps = run[3]
+    empty = _expected(run) / steps
+    return math.exp(steps * math.log1p(-empty)) if empty < 1 else 0.0
+
+
 def _may_stop(subject: Subject, mechanism: Mechanism) -> bool:
     known = tuple(_runs(subject, mechanism))
     if not known:
@@ -138,5 +148,10 @@ def _stopped(known: tuple[Run, ...]) -> tuple[Severity, str, tuple[Evidence, ...
         Evidence(source="accounting", where="T(1−q)^N", what=f"{run[0]}: {_expected(run):.2g} empty batches expected")
         for run in known
     )
-    most = max(_expected(run) for run in known)
-    return Severity.LOW, f"Up to {most:.2g} are expected in a run, so a run as described may not finish.", sums
+    most = max(known, key=_expected)
+    return (
+        Severity.LOW,
+        f"On {most[0]} {_expected(most):.2g} are expected in a run, so the chance that a run as described finishes is "
+        f"{_finishes(most):.2g}.",
+        sums,
+    )

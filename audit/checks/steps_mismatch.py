@@ -87,6 +87,12 @@ def _same_by_rule(mechanism: Mechanism) -> bool:
     return epochs is not None and value(mechanism.steps) is None and epochs == value(mechanism.epochs_run)
 
 
+def _probed(subject: Subject, mechanism: str) -> Iterator[Evidence]:
+    for seen in probed(subject, mechanism, "steps", only=_counts_differ, figures=("steps run", "steps accounted")):
+        scale = " Its batches are tiny, so only that the counts differ carries over, not by how much."
+        yield seen.model_copy(update={"what": seen.what + scale})
+
+
 def _counts_differ(answer: ProbeAnswer) -> bool:
     return answer.figures.get("steps run") != answer.figures.get("steps accounted")
 
@@ -125,13 +131,13 @@ def _finding(subject: Subject, mechanism: Mechanism, off: list[_Steps], more: bo
             *(
                 Evidence(
                     source="accounting",
-                    where=f"whole epochs of {s.records:,} records",
+                    where=f"whole epochs of the card's N = {s.records:,} records",
                     what=f"{s.dataset}: {s.accounted:,} steps accounted, {s.run:,} run",
                 )
                 for s in off
             ),
             *(from_rung(claim, rung) for claim, rung in priced),
-            *probed(subject, mechanism.id, "steps", only=_counts_differ),
+            *_probed(subject, mechanism.id),
             *observed_in(subject, IDENT, mechanism.id),
         ),
         remedy=REMEDY,

@@ -43,6 +43,7 @@ def test_a_run_that_stops_expects_n_over_b_times_e_to_the_minus_b_empty_batches(
     [finding] = ask(IDENT, mechanism=run(8, "crash"), dataset={"records": 42_176})
     assert finding.severity is Severity.LOW
     assert "14 empty batches expected" in finding.evidence[1].what  # 8 epochs · 5,272 steps · e⁻⁸
+    assert "the chance that a run as described finishes is 7.2e-07" in finding.summary  # about e to the minus 14.14
 
 
 def test_skipping_without_the_sizes_is_still_found(ask):

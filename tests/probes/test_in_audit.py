@@ -91,6 +91,25 @@ def test_the_steps_probe_bears_on_what_it_counted() -> None:
         assert not [e for f in findings(other, step) for e in f.evidence if e.source == "probe"]
 
 
+def test_of_a_probe_that_counts_two_things_a_finding_tells_the_one_that_it_is_about() -> None:
+    counts = {"noisy sums on an empty batch": 0.0, "steps run": 12.0, "steps accounted": 24.0}
+    mended = {"noisy sums on an empty batch": 1.0, "steps run": 24.0, "steps accounted": 24.0}
+    corrected = probed("genie", answer("steps", ProbeStatus.HOLDS, figures=mended), variant="corrected")
+    published = probed("genie", answer("steps", figures=counts, value=0.5, summary="Empty; 12 run, 24 accounted."))
+    told = {
+        check: [e.what for f in findings(check, published, corrected) for e in f.evidence if e.source == "probe"]
+        for check in ("empty-batch-skipped", "steps-mismatch")
+    }
+    assert told["empty-batch-skipped"] == [
+        "steps: noisy sums on an empty batch: 0. The corrected step: noisy sums on an empty batch: 1."
+    ]
+    (steps,) = told["steps-mismatch"]
+    assert steps.startswith(
+        "steps: steps run: 12; steps accounted: 24. The corrected step: steps run: 24; steps accounted: 24."
+    )
+    assert "mpty" not in steps
+
+
 # ---------------------------------------------------------------- what is run
 
 
