@@ -95,7 +95,18 @@ def train(
             loss_shown=show_loss,
             on_step=shown(show_loss),
         )
+    typer.echo(ended(folder / "ledger.json"), err=True)
     typer.echo(str(folder))
+
+
+def ended(ledger: Path) -> str:
+    """What was declared and done, in one line, and where an auditor finds it."""
+    content = json.loads(ledger.read_text(encoding="utf-8"))
+    declared, steps = content["declared"], content["totals"]["steps_run"]
+    target, delta = declared["target_epsilon"], declared["delta"]
+    asked = "so no privacy" if declared["noise_multiplier"] == 0 else f"calibrated for ε = {target:g}, δ = {delta:.4g}"
+    noise = f"noise multiplier {declared['noise_multiplier']:.4g}"
+    return f"{steps:,} steps of {declared['records']:,} records, {noise}, {asked}; ledger: {ledger}"
 
 
 def shown(with_loss: bool) -> Callable[[training.Progress], None]:

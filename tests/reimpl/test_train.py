@@ -324,7 +324,9 @@ def test_the_command_trains_refuses_to_overwrite_and_prints_why_a_seed_voids_eps
     first = runner.invoke(app, [*arguments, "--insecure-noise-seed", "1"])
     assert first.exit_code == 0, first.output
     assert "ε does not hold" in first.output
-    assert ledger_of(tmp_path / "out")["declared"]["randomness"] == "fixed-seed"
+    declared = ledger_of(tmp_path / "out")["declared"]
+    assert declared["randomness"] == "fixed-seed"
+    assert f"noise multiplier {declared['noise_multiplier']:.4g}, calibrated for ε = 8" in first.output
     again = runner.invoke(app, arguments)
     assert again.exit_code == 2
     assert "finished run" in again.output
