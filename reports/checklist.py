@@ -31,6 +31,7 @@ class Answer:
     state: str
     found: tuple[str, ...]
     open: tuple[str, ...]
+    waivers: Mapping[str, Json]  # check -> the waiver that holds for what it found
 
 
 NIST, ARR = "NIST SP 800-226", "ARR Responsible NLP checklist"
@@ -83,11 +84,12 @@ STATES = {
 def answers(outcomes: Sequence[Json]) -> list[Answer]:
     """Every item with what the audit's outcomes say to it; what was not judged is never clean."""
     status = {outcome["check"]: outcome["status"] for outcome in outcomes}
-    return [_answer(item, status) for item in ITEMS]
+    waivers = {outcome["check"]: outcome["waiver"] for outcome in outcomes if outcome.get("waiver")}
+    return [_answer(item, status, waivers) for item in ITEMS]
 
 
-def _answer(item: Item, status: Mapping[str, str]) -> Answer:
+def _answer(item: Item, status: Mapping[str, str], waivers: Mapping[str, Json]) -> Answer:
     found = tuple(check for check in item.checks if status.get(check) == "found")
     unjudged = tuple(check for check in item.checks if status.get(check) != "clean" and check not in found)
     state = "found" if found else "open" if unjudged else "clean" if item.checks else "beyond"
-    return Answer(item, state, found, unjudged)
+    return Answer(item, state, found, unjudged, {check: waivers[check] for check in found if check in waivers})

@@ -56,6 +56,11 @@ class Ladder:
     rows: tuple[Row, ...]
 
     @property
+    def waived(self) -> tuple[str, ...]:
+        """The check of each waived finding of high severity that the verdict leaves out."""
+        return tuple(self.claim.get("waived", ()))
+
+    @property
     def delta(self) -> str:
         """The δ that all rungs share, or nothing where they differ."""
         deltas = {row.delta for row in self.rows if row.delta}

@@ -45,24 +45,36 @@ def person_rung(ladder: Ladder) -> Json | None:
     return priced[-1] if priced else None
 
 
-def steps(head: Ladder) -> tuple[Step, ...]:
-    """Claimed, for one person, corrected; two of them where the corrected ε is the person's."""
+def steps(head: Ladder, measured: Json | None = None) -> tuple[Step, ...]:
+    """Claimed, for one person, corrected; two of them where the corrected ε is the person's.
+
+    `measured` is the file that records per person were counted in, None where none was given.
+    """
     claim, person, last = head.claim, person_rung(head), head.corrected
     claimed = Step(
         "claimed ε", head.claimed, "", None, _notes(claim["privacy_unit"] or "privacy unit not stated", claim)
     )
     if last is not None and last is person:
-        return claimed, _step("corrected ε, for one person", last, head.level, *_supposed(last))
-    for_person = _step("ε for one person", person, "", *_supposed(person)) if person else _unmeasured(head)
+        return claimed, _step("corrected ε, for one person", last, head.level, *_caveats(last, measured))
+    for_person = _step("ε for one person", person, "", *_caveats(person, measured)) if person else _unmeasured(head)
     if last is None:
         return claimed, for_person, _unknown()
-    more = _supposed(person) if person and last["privacy_unit"] == person["privacy_unit"] else ()
-    return claimed, for_person, _step("corrected ε", last, head.level, *more)
+    counted = measured if last["epsilon_upper"] != "inf" else None  # more records cannot make ∞ worse
+    more = _caveats(person, counted) if person and last["privacy_unit"] == person["privacy_unit"] else ()
+    return claimed, for_person, _step("corrected ε", last, "" if head.waived else head.level, *more)
 
 
-def _supposed(person: Json) -> tuple[str, ...]:
-    """Two records are supposed where nobody measured; measured persons have rungs of their own."""
-    return ("supposed, not measured",) if person["id"] == "person-k2" else ()
+def _caveats(person: Json, measured: Json | None) -> tuple[str, ...]:
+    """Two records are supposed where nobody measured; those counted in another file than the whole say in which."""
+    if person["id"] == "person-k2":
+        return ("supposed, not measured",)
+    if person["id"] == "person-assumed" or measured is None or measured["identity"]["verdict"] == "named dataset":
+        return ()
+    identity = measured["identity"]
+    if identity["verdict"] == "sample" and identity["published_records"] is not None:
+        of = f"{identity['records']:,} of {identity['published_records']:,} records"
+        return (f"in a sample of {of}; the whole can hold more",)
+    return (f"in a file of {identity['records']:,} records not known to be the data set",)
 
 
 def _step(name: str, rung: Json, level: str, *more: str) -> Step:

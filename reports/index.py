@@ -46,6 +46,7 @@ class Line:
     corrected: Epsilon
     supposed: bool  # nobody measured how many records a person holds
     anchor: str
+    waived: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Status:
     status: str
     severity: str | None  # the worst, where something was found
     anchor: str
+    waived: bool
 
 
 class Audit(NamedTuple):
@@ -95,9 +97,14 @@ def render(audits: Sequence[Audit]) -> str:
     papers = [_paper(audit, scale, alone=idents[audit.result["paper"]["id"]] == 1) for audit in audits]
     names = sorted({check for paper in papers for check in paper.statuses})
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+    levels = {level: sum(paper.counts.get(level, 0) for paper in papers) for level in wording.LEVELS}
+    waived = {check for paper in papers for line in paper.lines for check in line.waived}
     shown = {
         "papers": papers,
-        "levels": {level: sum(paper.counts.get(level, 0) for paper in papers) for level in wording.LEVELS},
+        "levels": levels,
+        "waived": waived,
+        "any_waived": any(status.waived for paper in papers for status in paper.statuses.values()),
+        "answer": wording.answer(levels, waived=waived)[1],
         "checks": names,
         "scale": scale,
         "words": wording,
@@ -145,6 +152,7 @@ def _line(item: Ladder, scale: LogScale) -> Line:
         corrected=_epsilon(item.corrected, scale, claimed),
         supposed=person is not None and person["id"] == "person-k2",
         anchor=item.anchor,
+        waived=item.waived,
     )
 
 
@@ -167,5 +175,5 @@ def _statuses(result: Json) -> dict[str, Status]:
         level, anchor = worst.get(
             outcome["check"], (None, f"skip-{outcome['check']}" if outcome["skips"] else "checks")
         )
-        made[outcome["check"]] = Status(outcome["status"], level, anchor)
+        made[outcome["check"]] = Status(outcome["status"], level, anchor, outcome.get("waiver") is not None)
     return made

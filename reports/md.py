@@ -12,6 +12,7 @@ from reports.findings import Group, Open, Shown
 from reports.html import checked
 from reports.numbers import plural
 from reports.view import view
+from reports.wording import waived
 
 Json = Mapping[str, Any]
 _MARKS = re.compile(r"([\\`*_\[\]{}#|~!$])")
@@ -69,10 +70,15 @@ def _step(step: Any) -> list[str]:
 
 
 def _ladder(head: Ladder) -> Iterator[str]:
-    yield f"## {inert(head.claim['label'])}: {inert(wording.LEVELS[head.level].name.lower())}"
+    yield f"## {inert(head.claim['label'])}: {_verdict(head).lower()}"
     yield inert(head.claim["verdict"])
     rows = [[inert(r.label), inert(r.unit), inert(r.value), inert(r.unavailable or r.delta)] for r in head.rows]
     yield table(["rung", "protects", "ε", "δ, or why not"], rows)
+
+
+def _verdict(item: Ladder) -> str:
+    but = f", but for {len(item.waived)} waived" if item.waived else ""
+    return inert(wording.LEVELS[item.level].name + but)
 
 
 def _claims(claims: Sequence[Ladder]) -> Iterator[str]:
@@ -81,7 +87,7 @@ def _claims(claims: Sequence[Ladder]) -> Iterator[str]:
     yield f"<details><summary>All {len(claims)} claims</summary>"
     yield table(
         ["claim", "claimed ε", "corrected ε", "verdict"],
-        [[inert(c.claim["label"]), c.claimed, c.corrected_value, wording.LEVELS[c.level].name] for c in claims],
+        [[inert(c.claim["label"]), c.claimed, c.corrected_value, _verdict(c)] for c in claims],
     )
     yield "</details>"
 
@@ -93,6 +99,8 @@ def _graded(level: str, groups: Sequence[Group]) -> str:
 
 def _group(group: Group) -> str:
     lines = [f"- **{group.check}** ({plural(len(group.items), 'finding')}). {inert(group.question)}"]
+    if group.waiver:
+        lines.append(f"  - **Waived** {inert(waived(group.waiver))}")
     lines += [f"  - {_finding(item, remedy=group.remedy is None)}" for item in group.items]
     return "\n".join(lines + ([f"  - What to do: {inert(group.remedy)}"] if group.remedy else []))
 

@@ -9,6 +9,7 @@ from reports.checklist import STATES, Answer, answers
 from reports.html import checked
 from reports.md import inert
 from reports.statement import statement
+from reports.wording import waived
 
 Json = Mapping[str, Any]
 
@@ -26,7 +27,7 @@ def _lines(result: Json) -> Iterator[str]:
     yield "In the audit's figures, one paragraph a claim. It says no more than the audit could show."
     for claim in result["claims"]:
         yield ""
-        yield inert(statement(claim))
+        yield inert(statement(claim, result["claims"], result["outcomes"]))
     yield ""
     yield "## Checklists"
     source = ""
@@ -40,5 +41,10 @@ def _lines(result: Json) -> Iterator[str]:
 def _line(answer: Answer) -> str:
     box = "x" if answer.state == "clean" else " "
     named = answer.found or answer.open
-    by = f" ({', '.join(f'`{check}`' for check in named)})" if named else ""
+    by = f" ({', '.join(_named(check, answer) for check in named)})" if named else ""
     return f"- [{box}] {answer.item.place}: {answer.item.asks}: **{STATES[answer.state]}**{by}"
+
+
+def _named(check: str, answer: Answer) -> str:
+    waiver = answer.waivers.get(check)
+    return f"`{check}`" + (f", waived {inert(waived(waiver))}" if waiver else "")

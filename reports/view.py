@@ -29,6 +29,7 @@ def view(result: Json) -> dict[str, Any]:
     scale = scale_of(claims)
     shown, head, notes = read_claims(claims, scale)
     levels = {level: sum(item.level == level for item in shown) for level in wording.LEVELS}
+    waived = {check for item in shown for check in item.waived}
     found, unjudged = findings(result["outcomes"], claims), skips(result["outcomes"], claims)
     anchors = {stop.check: stop.anchor for item in unjudged for stop in item.checks if stop.anchor}
     anchors |= {group.check: group.anchor for _, groups in reversed(found) for group in groups}
@@ -37,11 +38,17 @@ def view(result: Json) -> dict[str, Any]:
         "result": result,
         "paper": result["paper"],
         "arxiv_url": arxiv_url(result["paper"]["arxiv"]),
-        "answer": wording.answer(levels, person=_person_known(head), scripts=_from_scripts(claims)),
+        "answer": wording.answer(
+            levels,
+            person=_person_known(head),
+            scripts=_from_scripts(claims),
+            waived=waived,
+        ),
         "levels": levels,
+        "waived": waived,
         "claims": shown,
         "head": head,
-        "steps": steps(head) if head else (),
+        "steps": steps(head, _measured(head.claim, result["data"])) if head else (),
         "meanings": meanings(head),
         "rates": [name for _, name in RATES],
         "spread": _spread(shown),
@@ -51,6 +58,7 @@ def view(result: Json) -> dict[str, Any]:
         "curves": _curves(shown, head, result["data"]),
         "findings": found,
         "counted": counted(found),
+        "counted_waived": counted([(level, [g for g in groups if g.waiver]) for level, groups in found]),
         "skips": unjudged,
         "anchors": anchors,  # check -> its most severe findings, else what stops it
         "outcomes": result["outcomes"],
@@ -63,7 +71,7 @@ def view(result: Json) -> dict[str, Any]:
         "waivers": result.get("waivers", []),
         "publication": answers(result["outcomes"]),
         "publication_states": STATES,
-        "statement": statement(head.claim) if head else None,
+        "statement": statement(head.claim, claims, result["outcomes"]) if head else None,
         "provenance": result["provenance"],
         "version": result["version"],
         "quotes": quotes(result["paper"], result["provenance"], head),
@@ -114,6 +122,12 @@ def _curves(shown: Sequence[Ladder], head: Ladder | None, data: Sequence[Json]) 
                 item.claim["mechanism"], {"ladder": item, "counts": counts, "sample": _doubt(measured), "curve": curve}
             )
     return list(drawn.values())
+
+
+def _measured(claim: Json, data: Sequence[Json]) -> Json | None:
+    """The claim's private data, if records per person were counted in them."""
+    ours = (d for d in data if d["name"] == claim["dataset"] and d["role"] == "private" and d["counts"] is not None)
+    return next(ours, None)
 
 
 def _doubt(measured: Json | None) -> str | None:

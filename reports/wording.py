@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Mapping, Sequence
 from decimal import ROUND_CEILING, Context, Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from reports.numbers import number, plural
 from reports.scale import NO_GUARANTEE_ABOVE
@@ -21,7 +22,9 @@ LEVELS = {
         "Weaker than it reads", "the claim holds only under something unsaid, and protects less than it reads"
     ),
     "unknown": Term("Cannot be judged", "the sources read do not suffice to tell"),
-    "holds": Term("Holds, as far as checked", "no check found anything against the claim"),
+    "holds": Term(
+        "Holds, as far as checked", "no check found anything against the claim, but for what is waived and named"
+    ),
 }  # worst first
 
 SEVERITIES = {
@@ -70,31 +73,34 @@ IDENTITIES = {
 }
 
 
-def answer(counts: dict[str, int], *, person: bool = True, scripts: bool = False) -> tuple[str, str]:
+def answer(
+    counts: dict[str, int], *, person: bool = True, scripts: bool = False, waived: Collection[str] = ()
+) -> tuple[str, str]:
     """(short answer, what it says of the claims), from the number of claims at each level.
 
     A claim that holds for its unit says nothing of a person whose records nobody counted. `scripts`: every claim is
-    known from scripts alone.
+    known from scripts alone. `waived`: checks whose waived findings of high severity the levels leave out.
     """
-    short, said = _answer(counts, person)
+    short, said = _answer(counts, person, sorted(waived))
     if scripts:
         said = said.replace("claims", "ε targets in the released scripts").replace(" as worded", "")
     return short, said
 
 
-def _answer(counts: dict[str, int], person: bool) -> tuple[str, str]:
+def _answer(counts: dict[str, int], person: bool, waived: Sequence[str]) -> tuple[str, str]:
     total = sum(counts.values())
     worst = next((level for level in LEVELS if counts[level]), None)
     if worst is None:
         return "No claim to judge.", "The card names no ε"
-    short, one, some, all_of_them = ANSWERS[worst]
+    but = f", but for what is waived of high severity: {', '.join(waived)}" if worst == "holds" and waived else ""
+    short, one, some, all_of_them = ANSWERS["waived" if but else worst]
     if worst == "holds" and not person:
         short = "Not known for a person."
     if total == 1:
-        return short, one
+        return short, one + but
     number_of_them = counts[worst]
     if number_of_them == total:
-        return short, all_of_them.format(total)
+        return short, all_of_them.format(total) + but
     verb = some[0] if number_of_them == 1 else some[1]
     return short, f"{number_of_them} of {total} claims {verb}"
 
@@ -124,7 +130,18 @@ ANSWERS = {
         ("", ""),
         "No check found anything against any of the {} claims",
     ),
+    "waived": (
+        "Yes, but for what is waived.",
+        "The claim holds, as far as checked",
+        ("", ""),
+        "All {} claims hold, as far as checked",
+    ),
 }
+
+
+def waived(waiver: Mapping[str, Any]) -> str:
+    """Until when a waiver holds, whose it is and why."""
+    return f"until {waiver['expires']} by {waiver['author']}: {waiver['reason']}"
 
 
 def warning(lower: float, upper: float) -> str | None:

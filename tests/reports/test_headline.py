@@ -71,3 +71,15 @@ def test_the_claims_own_limits_use_the_curve_only_where_the_training_bears_the_c
     worse = meanings(head_of(claim))[0]
     assert "ε and δ alone" in worse.source
     assert "no useful limit" in worse.advantage
+
+
+def test_a_person_counted_in_a_sample_or_an_unknown_file_says_so_at_the_figure(result_builder: Any) -> None:
+    head = head_of(result_builder.claim("bart", "webmd", 1.0, "none"))
+    identity = {"verdict": "sample", "records": 10000, "published_records": 141368}
+    sampled = {"identity": identity}
+    assert "in a sample of 10,000 of 141,368 records; the whole can hold more" in steps(head, sampled)[1].notes
+    assert [step.value for step in steps(head, sampled)] == [step.value for step in steps(head)]
+    unknown = {"identity": identity | {"verdict": "unknown", "published_records": None}}
+    assert "in a file of 10,000 records not known to be the data set" in steps(head, unknown)[1].notes
+    whole = steps(head, {"identity": identity | {"verdict": "named dataset"}})
+    assert whole == steps(head)

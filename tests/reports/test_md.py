@@ -11,6 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from reports.html import render as page_of
+from reports.index import Audit
+from reports.index import render as index
 from reports.md import inert, render
 
 Json = dict[str, Any]
@@ -68,3 +71,27 @@ def test_hostile_text_brings_no_markup(hostile: str, result_builder: Any) -> Non
 def test_same_result_gives_the_same_bytes_and_an_empty_one_a_document(result: Json) -> None:
     assert render(result) == render(json.loads(json.dumps(result, sort_keys=True)))
     assert "No claim to judge" in render({**result, "claims": [], "data": [], "outcomes": []})
+
+
+def test_a_waived_finding_is_marked_with_reason_and_author_on_every_page(result_builder: Any) -> None:
+    claim = result_builder.claim("bart", "webmd", 8.0, "none")
+    claim.update(verdict_level="holds", verdict="But for one it holds.", waived=["unaccounted-data-dependent-state"])
+    result = result_builder([claim])
+    result["outcomes"][0]["waiver"] = {
+        "check": "unaccounted-data-dependent-state",
+        "reason": "<b>left out</b> before release",
+        "author": "the authors",
+        "expires": "2027-01-31",
+    }
+    shown = texts(render(result))
+    assert "Waived until 2027-01-31 by the authors: <b>left out</b> before release" in shown
+    assert "holds, as far as checked, but for 1 waived" in shown
+    said = f"The claim holds, as far as checked, but for what is waived of high severity: {claim['waived'][0]}"
+    assert said in shown
+    for page in (page_of(result), index([Audit(result, "a", "a.html")])):
+        words = " ".join(re.sub(r"<[^>]*>", " ", page.split("<body>")[1]).split())
+        assert said in words
+        assert "No check found anything" not in words.split("Words and limits")[0]
+        assert "Holds, as far as checked, but for 1 waived" in words
+    assert "High: 1, waived" in page_of(result)
+    assert 'aria-label="found, high, waived">Hw<' in index([Audit(result, "a", "a.html")])

@@ -93,6 +93,19 @@ def test_the_answer_takes_the_worst_level_there_is() -> None:
     assert answer({**levels, "broken": 1}) == ("No.", "The claim does not hold as worded")
 
 
+def test_an_answer_never_says_that_nothing_was_found_where_something_is_waived() -> None:
+    levels = {"broken": 0, "weaker": 0, "unknown": 0, "holds": 1}
+    short, said = answer(levels, waived={"b-flaw", "a-flaw"})
+    assert short == "Yes, but for what is waived."
+    assert said == "The claim holds, as far as checked, but for what is waived of high severity: a-flaw, b-flaw"
+    assert answer({**levels, "holds": 2}, waived={"a-flaw"})[1].startswith("All 2 claims hold, as far as checked, but")
+    assert answer(levels, person=False, waived={"a-flaw"}) == (
+        "Not known for a person.",
+        "The claim holds, as far as checked, but for what is waived of high severity: a-flaw",
+    )
+    assert answer({**levels, "broken": 1}, waived={"a-flaw"}) == answer({**levels, "broken": 1})
+
+
 @given(st.floats(min_value=0.001, max_value=1e4), st.floats(min_value=1, max_value=100))
 def test_a_bracket_is_warned_of_when_its_upper_end_guarantees_nothing(lower: float, factor: float) -> None:
     upper = lower * factor
