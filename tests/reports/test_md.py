@@ -92,6 +92,7 @@ def test_a_waived_finding_is_marked_with_reason_and_author_on_every_page(result_
         words = " ".join(re.sub(r"<[^>]*>", " ", page.split("<body>")[1]).split())
         assert said in words
         assert "No check found anything" not in words.split("Words and limits")[0]
-        assert "Holds, as far as checked, but for 1 waived" in words
+        assert words.count("Holds, as far as checked, but for 1 waived") == 2
+        assert "Holds, as far as checked: 1, but for what is waived" in words
     assert "High: 1, waived" in page_of(result)
     assert 'aria-label="found, high, waived">Hw<' in index([Audit(result, "a", "a.html")])
