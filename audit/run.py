@@ -108,7 +108,8 @@ def run_audit(
     given_waivers = found.card.waiver if waive else ()
     outcomes, waivers = apply(given_waivers, outcomes, today or begun.date())
     claims = with_findings(claims, outcomes, len(found.card.mechanism))
-    inputs = {f"{r.role} {r.name}": r.identity.sha256 for r in measured}
+    inputs = {f"card {found.card.id}": found.card_sha256}
+    inputs |= {f"{r.role} {r.name}": r.identity.sha256 for r in measured}
     inputs |= {f"ledger {place}": run.ledger_sha256 for place, run in enumerate(runs, 1)}
     inputs |= {"code": subject.checkout.sha256} if folder is not None else {}
     return AuditResult(

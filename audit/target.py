@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,9 +21,10 @@ class TargetError(ValueError):
 
 @dataclass(frozen=True)
 class Target:
-    """A card with its manifests, and the data, corpora and code that lie beside it."""
+    """A card, the SHA-256 of its file, its manifests, and the data, corpora and code that lie beside it."""
 
     card: PaperCard
+    card_sha256: str
     manifests: Mapping[str, Manifest]
     data: Mapping[str, str] = field(default_factory=dict)
     corpora: Mapping[str, str] = field(default_factory=dict)
@@ -70,7 +72,8 @@ def _unknown(name: str, ident: str, papers: list[str]) -> str:
 
 
 def _built_in(path: Path) -> Target:
-    return Target(load_card(path), {i: load_manifest(p) for i, p in built_in_manifests().items()}, built_in=True)
+    manifests = {i: load_manifest(p) for i, p in built_in_manifests().items()}
+    return Target(load_card(path), _sha256(path), manifests, built_in=True)
 
 
 def _from_folder(folder: Path) -> Target:
@@ -79,12 +82,17 @@ def _from_folder(folder: Path) -> Target:
     code = folder / "code"
     return Target(
         load_card(folder / "card.toml", manifests),
+        _sha256(folder / "card.toml"),
         manifests,
         _named_files(folder / "data"),
         _named_files(folder / "corpora"),
         code if code.is_dir() else None,
         tuple(sorted(path for path in (folder / "ledgers").glob("*") if path.is_dir() or path.suffix == ".json")),
     )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _named_files(folder: Path) -> dict[str, str]:

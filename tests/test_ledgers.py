@@ -278,7 +278,8 @@ def test_a_ledger_given_to_an_audit_is_judged_and_its_figures_are_shown(tmp_path
     assert [(u.set, u.metric, u.mean) for u in run.utility] == [("synthetic", "macro_f1", 0.8)]
     (outcome,) = (o for o in result.outcomes if o.check == "run-not-as-accounted")
     assert "2,000 noisy updates ran" in outcome.findings[0].summary
-    assert result.provenance.inputs == {"ledger 1": digest}
+    of_card = hashlib.sha256((card / "card.toml").read_bytes()).hexdigest()
+    assert result.provenance.inputs == {f"card {result.paper.id}": of_card, "ledger 1": digest}
 
 
 def card_of(folder: Path, **further: Any) -> Path:
