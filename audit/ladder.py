@@ -322,7 +322,7 @@ def _channel_rung(setting: Setting, here: _Here | None) -> Iterator[Rung]:
 
 
 def _curve(setting: Setting, noise: float | None, cache: Path | None) -> tuple[CurvePoint, ...]:
-    """ε(k) under the sampling accounted and the steps run, up to the heaviest person measured (16 if none): estimates."""
+    """ε(k) with the sampling accounted and the steps run, up to the heaviest person measured (else 16): estimates."""
     if noise is None or setting.sampler_accounted is not Sampler.POISSON:
         return ()
     most = setting.counts.max if setting.counts is not None else 16
