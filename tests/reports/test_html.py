@@ -301,3 +301,13 @@ def test_hostile_text_everywhere_at_once_stays_text(result_builder: Any) -> None
     assert HOSTILE[1] not in text
     assert text.count("&gt;&lt;img src=x onerror=y&gt;") > 60
     Page(text)
+
+
+def test_evidence_from_one_place_names_the_place_once(result: dict[str, Any]) -> None:
+    finding = result["outcomes"][0]["findings"][0]
+    first = {"source": "accounting", "where": "rung only-here", "what": "the first figure"}
+    second, third = {**first, "what": "the second figure"}, {**first, "source": "code"}
+    finding["evidence"] = [first, second, third]
+    page = render(result)
+    assert page.count("rung only-here") == 2  # once for each source
+    assert "the second figure" in page
