@@ -157,6 +157,15 @@ def damaged(corpus: Path) -> None:
     (corpus / "part-7.jsonl.gz").write_bytes(whole[: len(whole) // 2])
 
 
+def test_where_a_corpus_holds_no_text_no_share_is_told(sides: tuple[Path, Path], tmp_path: Path) -> None:
+    private, _ = sides
+    empty = tmp_path / "empty.parquet"
+    pq.write_table(pa.table({"text": pa.array([], pa.string())}), empty)
+    text = run(private, empty, "--out", tmp_path / "m.parquet", "--plants", 0, "--jobs", 1, code=0)
+    assert "nothing was searched" in text
+    assert "interval" not in text
+
+
 def test_a_damaged_shard_is_named_and_the_others_searched(sides: tuple[Path, Path], tmp_path: Path) -> None:
     private, corpus = sides
     damaged(corpus)
